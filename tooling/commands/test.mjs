@@ -11,7 +11,7 @@ import { setup } from './setup.mjs'
 import { root, step } from './steps.mjs'
 
 /** @type {readonly (readonly [title: string, command: readonly string[]])[]} */
-const checks = [
+const first = [
   ['format (oxfmt)', ['oxfmt', '--check']],
   ['lint (oxlint)', ['oxlint']],
   ['unused code and dependencies (knip)', ['knip']],
@@ -20,15 +20,20 @@ const checks = [
   ['types of the tests, examples and tooling (tsc)', ['tsc', '-p', 'tsconfig.tests.json']],
 ]
 
+/** @type {typeof first} */
+const last = [
+  ['size of the browser entry (size-limit)', ['size-limit']],
+  ['packages as a consumer meets them', ['node', 'tooling/commands/consumer.mjs']],
+]
+
 const results = join(root, 'node_modules', '.cache', 'polyrail')
 const report = join(results, 'vitest.json')
 
 if (await setup()) {
   const total = { passed: 1, failed: 0 }
-  for (const [title, command] of checks) count(total, await step(title, command))
+  for (const [title, command] of first) count(total, await step(title, command))
   await unitTests(total)
-  const consumer = ['node', 'tooling/packaging/consumer.mjs']
-  count(total, await step('packages as a consumer meets them', consumer))
+  for (const [title, command] of last) count(total, await step(title, command))
   finish(total)
 } else {
   finish({ passed: 0, failed: 1 })

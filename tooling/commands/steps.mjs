@@ -22,21 +22,23 @@ export const env = {
 }
 
 /**
- * Runs `command` in the root of the repository and prints `title` with the seconds that it took.
+ * Runs `command` and prints `title` with the seconds that it took.
  *
  * @param {string} title what a reader of the log should know is going on
  * @param {readonly string[]} command the program and its arguments
  * @returns {Promise<boolean>} whether it exited with 0
  */
-export async function step(title, [program = '', ...args]) {
+export async function step(title, command) {
   const started = performance.now()
   process.stdout.write(`· ${title} `)
   const ticking = setInterval(() => process.stdout.write('.'), 5000)
-  const { code, output } = await run(program, args)
+  const { code, output } = await exec(command)
   clearInterval(ticking)
   const seconds = ((performance.now() - started) / 1000).toFixed(1)
   process.stdout.write(`${code === 0 ? '✓' : `✗ exit ${code}`} ${seconds} s\n`)
-  if (code !== 0) process.stdout.write(`${output.trimEnd()}\n`)
+  const loud =
+    code === 0 ? output.split('\n').filter((line) => line.startsWith('!!!')) : [output.trimEnd()]
+  for (const line of loud) process.stdout.write(`${line}\n`)
   return code === 0
 }
 
@@ -46,24 +48,21 @@ export async function step(title, [program = '', ...args]) {
  * @param {readonly string[]} command the program and its arguments
  * @returns {Promise<number>} its exit code
  */
-export async function hand([program = '', ...args]) {
-  return (await run(program, args, 'inherit')).code
+export async function hand(command) {
+  return (await exec(command, { output: 'inherit' })).code
 }
 
 /**
- * @param {string} program
- * @param {readonly string[]} args
- * @param {'pipe' | 'inherit'} [output]
- * @returns {Promise<{ code: number, output: string }>}
+ * Runs `command` to its end and keeps what it printed.
+ *
+ * @param {readonly string[]} command the program and its arguments
+ * @param {{ cwd?: string, output?: 'pipe' | 'inherit' }} [options] in the root of the repository unless told
+ * @returns {Promise<{ code: number, output: string }>} 127 where the program cannot be started
  */
-function run(program, args, output = 'pipe') {
+export function exec([program = '', ...args], { cwd = root, output = 'pipe' } = {}) {
   return new Promise((resolve) => {
-    const child = spawn(program, args, {
-      cwd: root,
-      env,
-      stdio: ['ignore', output, output],
-      shell: process.platform === 'win32',
-    })
+    const shell = process.platform === 'win32'
+    const child = spawn(program, args, { cwd, env, shell, stdio: ['ignore', output, output] })
     /** @type {string[]} */
     const chunks = []
     for (const stream of [child.stdout, child.stderr]) {
