@@ -61,7 +61,7 @@ function blocksOf(document: string): (readonly [file: string, code: string])[] {
   return [...lines.matchAll(pattern)].map(({ 1: given = '', 2: code = '', index, 0: all }) => {
     const above = lines.slice(0, index + all.indexOf(code)).split('\n').length - 1
     const name = `${document.replaceAll('/', '-')}-${above + 1}.ts`
-    const prefix = given.split('\n').join(' ')
-    return [join(root, folder, name), `${prefix}${'\n'.repeat(above)}${code}`] as const
+    const padding = '\n'.repeat(above - (given.split('\n').length - 1))
+    return [join(root, folder, name), `${padding}${given}${code}`] as const
   })
 }
