@@ -28,7 +28,7 @@ test('files and folders are named after what they are', () => {
 })
 
 test('every source file opens by saying what it is for', () => {
-  const opened = /^(#!.*\n)?\/\*\*[^]*?@module[^]*?\*\//
+  const opened = /^(#!.*\n|\/\/\/ <reference.*\n)*\/\*\*[^]*?@module[^]*?\*\//
   const tools = code.filter(
     (file) => /^(tooling|examples)\//.test(file) && !file.includes('/test/'),
   )
