@@ -1,0 +1,273 @@
+/**
+ * Payment challenges: what a server asks for in `WWW-Authenticate`.
+ *
+ * @module
+ */
+import * as AuthParams from './codec/auth-params.js'
+import * as Expires from './Expires.js'
+import * as PaymentRequest from './PaymentRequest.js'
+
+/**
+ * The parameters exactly as they are on the wire, after unquoting: what a credential echoes.
+ *
+ * @see core draft, Required Parameters and Optional Parameters
+ */
+export type Wire = {
+  /** Identifies the challenge; never empty. */
+  id: string
+  /** The protection space. */
+  realm: string
+  /** Payment method, lower-case ASCII letters. */
+  method: string
+  /** Payment intent, such as `charge`. */
+  intent: string
+  /** Base64url of canonical JSON. */
+  request: string
+  /** RFC 3339 date-time after which the challenge is void. */
+  expires?: string
+  /** RFC 9530 digest of the request body that the challenge is for. */
+  digest?: string
+  /** Text for people; never a basis for a decision. */
+  description?: string
+  /** Base64url of canonical JSON: a flat map of strings that belongs to the server. */
+  opaque?: string
+  /** Parameters that no draft defines. */
+  [extension: string]: string | undefined
+}
+
+/** A challenge with its request and opaque data decoded, beside its wire form. */
+export type Challenge<request = Record<string, unknown>> = {
+  id: string
+  realm: string
+  method: string
+  intent: string
+  request: request
+  expires?: string
+  digest?: string
+  description?: string
+  opaque?: Record<string, string>
+  extensions?: Record<string, string>
+  wire: Wire
+}
+
+export declare namespace from {
+  type Options<request extends object = object> = {
+    id: string
+    realm: string
+    method: string
+    intent: string
+    request: request
+    /** RFC 3339 text, or a date. */
+    expires?: string | Date | undefined
+    digest?: string | undefined
+    description?: string | undefined
+    opaque?: Readonly<Record<string, string>> | undefined
+    /** Further parameters; lower-case names. */
+    extensions?: Readonly<Record<string, string>> | undefined
+  }
+}
+
+/**
+ * Makes a challenge from its parts.
+ *
+ * @example
+ * const challenge = Challenge.from({
+ *   id, realm: 'api.example.com', method: 'tempo', intent: 'charge',
+ *   request: { amount: '1000', currency: 'usd' },
+ * })
+ *
+ * @throws TypeError naming the part that the draft does not allow.
+ * @see core draft, Challenge (WWW-Authenticate)
+ */
+export function from(options: from.Options): Challenge {
+  const { id, realm, method, intent, expires, digest, description, opaque, extensions } = options
+  const time = expires instanceof Date ? expires.toISOString() : expires
+  check(typeof id === 'string' && id !== '', 'id must be a non-empty string')
+  check(typeof realm === 'string', 'realm must be a string')
+  check(isMethod(method), 'method must be lower-case ASCII letters')
+  check(isIntent(intent), 'intent must be ASCII letters, digits and hyphens')
+  check(time === undefined || Expires.parse(time) !== undefined, 'expires must be RFC 3339')
+  check(!opaque || isTextMap(opaque), 'opaque must be a flat map of strings')
+  for (const name in extensions)
+    check(isExtension(name), `extension "${name}" must be a lower-case token that no draft defines`)
+  const wire: Wire = {
+    id,
+    realm,
+    method,
+    intent,
+    request: PaymentRequest.serialize(options.request),
+  }
+  if (description !== undefined) wire.description = description
+  if (digest !== undefined) wire.digest = digest
+  if (time !== undefined) wire.expires = time
+  if (opaque) wire.opaque = PaymentRequest.serialize(opaque)
+  const challenge = decode({ ...wire, ...extensions })
+  if (!challenge) throw new TypeError('Challenge request must not have a member named __proto__.')
+  return challenge
+}
+
+/**
+ * Decodes the request and the opaque data; `undefined` when either is malformed.
+ *
+ * @example
+ * const [wire] = Challenge.scan(header)
+ * const challenge = wire && Challenge.decode(wire)
+ *
+ * @see core draft, Required Parameters (`request`) and Optional Parameters (`opaque`)
+ */
+export function decode(wire: Wire): Challenge | undefined {
+  const { id, realm, method, intent, expires, digest, description, opaque, ...rest } = wire
+  const request = PaymentRequest.deserialize(wire.request)
+  if (!request) return undefined
+  const challenge: Challenge = { id, realm, method, intent, request, wire }
+  if (expires !== undefined) challenge.expires = expires
+  if (digest !== undefined) challenge.digest = digest
+  if (description !== undefined) challenge.description = description
+  if (opaque !== undefined) {
+    const map = PaymentRequest.deserialize(opaque)
+    if (!map || !isTextMap(map)) return undefined
+    challenge.opaque = map
+  }
+  for (const name in rest) {
+    const value = rest[name]
+    if (value !== undefined && name !== 'request') (challenge.extensions ??= {})[name] = value
+  }
+  return challenge
+}
+
+/**
+ * Finds every well-formed Payment challenge in one or several `WWW-Authenticate` values, among any
+ * other schemes, in one pass and without decoding. A bad challenge costs only itself.
+ *
+ * @example
+ * Challenge.scan('Bearer, Payment id="a", realm="r", method="tempo", intent="charge", request="e30"')
+ *
+ * @see core draft, Challenge (WWW-Authenticate)
+ */
+export function scan(header: string | readonly string[]): Wire[] {
+  const values = typeof header === 'string' ? [header] : header
+  return values.flatMap((value): Partial<Wire>[] => AuthParams.scan(value)).filter(isWire)
+}
+
+/**
+ * The first challenge of a header that decodes, if any.
+ *
+ * @example
+ * const challenge = Challenge.deserialize(response.headers.get('www-authenticate') ?? '')
+ */
+export function deserialize(header: string | readonly string[]): Challenge | undefined {
+  for (const wire of scan(header)) {
+    const challenge = decode(wire)
+    if (challenge) return challenge
+  }
+  return undefined
+}
+
+/**
+ * Every challenge that decodes, in the server's order.
+ *
+ * @example
+ * const challenges = Challenge.parse(response.headers)
+ *
+ * @see core draft, Multiple Payment Options
+ */
+export function parse(headers: Headers | string | readonly string[]): Challenge[] {
+  const header =
+    typeof headers !== 'string' && 'get' in headers
+      ? (headers.get('www-authenticate') ?? '')
+      : headers
+  return scan(header).flatMap((wire) => decode(wire) ?? [])
+}
+
+/**
+ * Writes a `WWW-Authenticate` value. Whatever the texts hold, a header can carry the result:
+ * controls become spaces, and characters beyond Latin-1 are written `\uXXXX` as deployed software
+ * does. {@link scan} gives the same texts back.
+ *
+ * @example
+ * headers.append('www-authenticate', Challenge.serialize(challenge))
+ *
+ * @throws TypeError for an empty id, or a parameter name that is not a lower-case token.
+ * @see core draft, Challenge (WWW-Authenticate)
+ */
+export function serialize(challenge: Challenge | Wire): string {
+  const wire = toWire(challenge)
+  check(wire.id !== '', 'id must be a non-empty string')
+  const written: string[] = []
+  for (const name of parameters) {
+    const value = wire[name]
+    if (value !== undefined) written.push(`${name}=${quote(value)}`)
+  }
+  for (const name of Object.keys(wire)) {
+    const value = wire[name]
+    if (value === undefined || parameters.includes(name)) continue
+    check(isExtension(name), `extension "${name}" must be a lower-case token`)
+    written.push(`${name}=${quote(value)}`)
+  }
+  return `Payment ${written.join(', ')}`
+}
+
+/**
+ * Writes one parameter value as a quoted-string, its quotes included, by the rules of
+ * {@link serialize}.
+ *
+ * @example
+ * Challenge.quote('a "b"') // '"a \\"b\\""'
+ */
+export const quote: (text: string) => string = AuthParams.quote
+
+/** The wire form of a challenge that may already be in it. */
+export function toWire(challenge: Challenge | Wire): Wire {
+  return isDecoded(challenge) ? challenge.wire : challenge
+}
+
+/** Whether a value is a payment method identifier. @see core draft, Method Identifier Format */
+export function isMethod(value: unknown): value is string {
+  return typeof value === 'string' && /^[a-z]+$/.test(value)
+}
+
+/** Whether a value is a payment intent. @see core draft, Intent Identifiers */
+export function isIntent(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z\d-]+$/.test(value)
+}
+
+/** The parameters that the draft defines, in the order of deployed software. */
+const parameters = [
+  'id',
+  'realm',
+  'method',
+  'intent',
+  'request',
+  'description',
+  'digest',
+  'expires',
+  'opaque',
+]
+
+function isExtension(name: string): boolean {
+  return (
+    /^[!#$%&'*+.^_`|~a-z\d-]+$/.test(name) && !parameters.includes(name) && name !== '__proto__'
+  )
+}
+
+function isDecoded(challenge: Challenge | Wire): challenge is Challenge {
+  return typeof challenge.wire === 'object'
+}
+
+function isWire(params: Partial<Wire>): params is Wire {
+  return (
+    Boolean(params.id) &&
+    params.realm !== undefined &&
+    isMethod(params.method) &&
+    isIntent(params.intent) &&
+    params.request !== undefined
+  )
+}
+
+function isTextMap(value: object): value is Record<string, string> {
+  return Object.values(value).every((text) => typeof text === 'string')
+}
+
+function check(condition: boolean, requirement: string): void {
+  if (!condition) throw new TypeError(`Challenge ${requirement}.`)
+}

@@ -1,0 +1,123 @@
+/**
+ * The grammar of `WWW-Authenticate` (RFC 9110, section 11.6.1): schemes, parameters and quoting.
+ *
+ * @module
+ */
+
+// Each sticky pattern reads one class of characters forward, so none can backtrack at length.
+const token = /[!#$%&'*+.^_`|~\w-]+/y
+const separators = /[ \t,]+/y
+const space = /[ \t]+/y
+const equals = /[ \t]*=[ \t]*/y
+const token68 = /[\w.~+/-]+=*[ \t]*(?=,|$)/y
+
+// Escaped text cannot contain this: the quote of the first parameter would have a backslash before it.
+const restart = /,[ \t]*payment +[!#$%&'*+.^_`|~\w-]+[ \t]*=[ \t]*"/gi
+
+type Reader = { readonly text: string; at: number }
+
+/**
+ * Reads the parameters of every well-formed Payment challenge in a header value, names in lower
+ * case and values unquoted. Several challenges and other schemes may share the value; a malformed
+ * challenge is left out, and reading resumes at the next Payment challenge.
+ */
+export function scan(text: string): Record<string, string>[] {
+  const reader = { text, at: 0 }
+  const found: Record<string, string>[] = []
+  while (hasMore(reader)) {
+    const params = readChallenge(reader)
+    if (params) found.push(params)
+  }
+  return found
+}
+
+/** Writes a quoted-string, quotes included, that any header can carry; {@link scan} undoes it. */
+export function quote(text: string): string {
+  return `"${text.replace(/["\\\0-\x1f\x7f]|[^\0-\xff]/g, escape)}"`
+}
+
+function escape(character: string): string {
+  if (character === '"' || character === '\\') return `\\${character}`
+  const code = character.charCodeAt(0)
+  return code > 0xff ? `\\u${code.toString(16).padStart(4, '0')}` : ' '
+}
+
+function readChallenge(reader: Reader): Record<string, string> | undefined {
+  const start = reader.at
+  const scheme = take(reader, token)
+  if (!/^[ \t,]?$/.test(reader.text.charAt(reader.at))) return resume(reader, start)
+  let params: Record<string, string> | undefined
+  if (scheme.toLowerCase() === 'payment') params = {}
+  take(reader, space)
+  take(reader, token68)
+  while (hasMore(reader)) {
+    const nameAt = reader.at
+    const name = take(reader, token).toLowerCase()
+    if (!name) return resume(reader, nameAt)
+    if (!take(reader, equals)) {
+      reader.at = nameAt
+      break
+    }
+    const valueAt = reader.at
+    const value = readValue(reader)
+    if (value === undefined) return resume(reader, valueAt)
+    if (params && Object.hasOwn(params, name)) params = undefined
+    if (params) params[name] = value
+  }
+  return params
+}
+
+/** Reads a token or quoted-string and what ends it: a comma or the end of the text. */
+function readValue(reader: Reader): string | undefined {
+  let value: string | undefined
+  if (reader.text.charAt(reader.at) === '"') {
+    const start = reader.at + 1
+    const end = closingQuote(reader.text, start)
+    if (end < 0) return undefined
+    reader.at = end + 1
+    value = unescape(reader.text.slice(start, end))
+  } else value = take(reader, token) || undefined
+  take(reader, space)
+  return reader.at === reader.text.length || reader.text.charAt(reader.at) === ','
+    ? value
+    : undefined
+}
+
+function closingQuote(text: string, start: number): number {
+  let at = text.indexOf('"', start)
+  while (at >= 0) {
+    let before = at
+    while (before > start && text.charAt(before - 1) === '\\') before--
+    if ((at - before) % 2 === 0) return at
+    at = text.indexOf('"', at + 1)
+  }
+  return -1
+}
+
+function unescape(text: string): string {
+  if (!text.includes('\\')) return text
+  return text.replace(/\\(?:u([\da-fA-F]{4})|([^]))/g, (_, hex?: string, character?: string) => {
+    if (!hex) return character ?? ''
+    const code = Number.parseInt(hex, 16)
+    return code < 0x20 || code === 0x7f ? ' ' : String.fromCharCode(code)
+  })
+}
+
+/** Moves to the next place that can only be the start of a Payment challenge, or to the end. */
+function resume(reader: Reader, from: number): undefined {
+  restart.lastIndex = from
+  reader.at = restart.exec(reader.text)?.index ?? reader.text.length
+}
+
+function hasMore(reader: Reader): boolean {
+  take(reader, separators)
+  return reader.at < reader.text.length
+}
+
+function take(reader: Reader, pattern: RegExp): string {
+  pattern.lastIndex = reader.at
+  if (!pattern.test(reader.text)) return ''
+  const start = reader.at
+  reader.at = pattern.lastIndex
+  return reader.text.slice(start, reader.at)
+}
