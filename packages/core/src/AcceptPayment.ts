@@ -83,7 +83,7 @@ export function rank<const offer extends { readonly method: string; readonly int
   const ranked = offers
     .map((offer) => ({ offer, q: weigh(offer, ranges) }))
     .filter(({ q }) => q > 0)
-    .sort((left, right) => right.q - left.q)
+    .toSorted((left, right) => right.q - left.q)
   return ranked.length > 0 ? ranked.map(({ offer }) => offer) : offers
 }
 

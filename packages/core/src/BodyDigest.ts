@@ -40,5 +40,5 @@ export function verify(digest: string, body: string | Uint8Array): boolean {
 /** Base64, with padding, of the SHA-256 of a body. */
 function compute(body: string | Uint8Array): string {
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
-  return `${base64url.encodeBytes(sha256(bytes)).replace(/-/g, '+').replace(/_/g, '/')}=`
+  return `${base64url.encode(sha256(bytes)).replace(/-/g, '+').replace(/_/g, '/')}=`
 }

@@ -196,25 +196,25 @@ export function serialize(challenge: Challenge | Wire): string {
   const written: string[] = []
   for (const name of parameters) {
     const value = wire[name]
-    if (value !== undefined) written.push(`${name}=${quote(value)}`)
+    if (value !== undefined) written.push(`${name}="${quote(value)}"`)
   }
   for (const name of Object.keys(wire)) {
     const value = wire[name]
     if (value === undefined || parameters.includes(name)) continue
     check(isExtension(name), `extension "${name}" must be a lower-case token`)
-    written.push(`${name}=${quote(value)}`)
+    written.push(`${name}="${quote(value)}"`)
   }
   return `Payment ${written.join(', ')}`
 }
 
 /**
- * Writes one parameter value as a quoted-string, its quotes included, by the rules of
- * {@link serialize}.
+ * Escapes a text for a quoted parameter by the rules of {@link serialize}, without the quotes
+ * around it.
  *
  * @example
- * Challenge.quote('a "b"') // '"a \\"b\\""'
+ * `description="${Challenge.quote('a "b"')}"` // description="a \\"b\\""
  */
-export const quote: (text: string) => string = AuthParams.quote
+export const quote: (text: string) => string = AuthParams.escape
 
 /** The wire form of a challenge that may already be in it. */
 export function toWire(challenge: Challenge | Wire): Wire {

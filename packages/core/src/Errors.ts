@@ -79,6 +79,12 @@ export const CODES = {
     title: 'Payment Indeterminate',
     detail: 'The outcome of the payment is not known yet. Present the same credential again.',
   },
+  'settlement-unavailable': {
+    status: 503,
+    title: 'Settlement Unavailable',
+    detail:
+      'The payment network cannot be reached; nothing was charged. Present the same credential again.',
+  },
   'offer-unavailable': {
     status: 503,
     title: 'Offer Unavailable',

@@ -44,19 +44,14 @@ export function hours(count: number): string {
 export function parse(text: string): number | undefined {
   const match = pattern.exec(text)
   if (!match) return undefined
-  const [year = 0, month = 0, day = 0, hour = 0, minute = 0, secs = 0] = match
-    .slice(1, 7)
-    .map(Number)
-  const [offsetHour, offsetMinute] = [Number(match[9] ?? 0), Number(match[10] ?? 0)]
-  if (hour > 23 || minute > 59 || secs > 60 || offsetHour > 23 || offsetMinute > 59)
-    return undefined
-  // Date.UTC reads the years 0 to 99 as 1900 to 1999: count from 400 years later, one full cycle.
-  const date = Date.UTC(year + 400, month - 1, day) - gregorianCycle
-  if (month > 12 || new Date(date).getUTCDate() !== day) return undefined
-  const offset = (offsetHour * 60 + offsetMinute) * (match[8] === '-' ? -1 : 1)
-  const time = date + ((hour * 60 + minute - offset) * 60 + secs) * second
-  if (secs === 60 && time % dayLength !== 0) return undefined
-  return time + Math.floor(Number(match[7] ?? 0) * second)
+  const field = (group: number): number => Number(match[group] ?? 0)
+  // Date.UTC takes the years 0 to 99 for 1900 to 1999: count from 400 years later, a full cycle.
+  const date = Date.UTC(field(1) + 400, field(2) - 1, field(3)) - gregorianCycle
+  if (new Date(date).getUTCDate() !== field(3)) return undefined
+  const offset = (field(9) * 60 + field(10)) * (match[8] === '-' ? -1 : 1)
+  const time = date + ((field(4) * 60 + field(5) - offset) * 60 + field(6)) * second
+  if (match[6] === '60' && time % dayLength !== 0) return undefined
+  return time + Math.round(Number((match[7] ?? '').slice(0, 4)) * second)
 }
 
 /**
@@ -72,6 +67,6 @@ export function isExpired(expires: string | undefined, now: number = Date.now())
 }
 
 const pattern =
-  /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))$/
+  /^(\d{4})-(0[1-9]|1[0-2])-(\d\d)T([01]\d|2[0-3]):([0-5]\d):([0-5]\d|60)(\.\d+)?(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))$/i
 const dayLength = 24 * 3600 * second
 const gregorianCycle = 146_097 * dayLength

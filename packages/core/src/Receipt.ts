@@ -46,7 +46,9 @@ export function from(options: from.Options): Receipt {
   const { method, reference, timestamp = new Date(), ...fields } = options
   if (!method || !reference) throw new TypeError('A receipt names its method and its reference.')
   const time = typeof timestamp === 'string' ? timestamp : timestamp.toISOString()
-  return { status: 'success', method, timestamp: time, reference, ...fields }
+  const receipt: Receipt = { status: 'success', method, timestamp: time, reference, ...fields }
+  receipt.status = 'success'
+  return receipt
 }
 
 /**

@@ -14,6 +14,9 @@ const token68 = /[\w.~+/-]+=*[ \t]*(?=,|$)/y
 // Escaped text cannot contain this: the quote of the first parameter would have a backslash before it.
 const restart = /,[ \t]*payment +[!#$%&'*+.^_`|~\w-]+[ \t]*=[ \t]*"/gi
 
+// What escape() would not have written, and a terminal must not be shown.
+const isControl = /[^ -~\xa0-\uffff]/
+
 type Reader = { readonly text: string; at: number }
 
 /**
@@ -31,15 +34,16 @@ export function scan(text: string): Record<string, string>[] {
   return found
 }
 
-/** Writes a quoted-string, quotes included, that any header can carry; {@link scan} undoes it. */
-export function quote(text: string): string {
-  return `"${text.replace(/["\\\0-\x1f\x7f]|[^\0-\xff]/g, escape)}"`
-}
-
-function escape(character: string): string {
-  if (character === '"' || character === '\\') return `\\${character}`
-  const code = character.charCodeAt(0)
-  return code > 0xff ? `\\u${code.toString(16).padStart(4, '0')}` : ' '
+/**
+ * Escapes a text for a quoted-string that any header can carry. {@link scan} undoes it, but for
+ * controls, which become spaces.
+ */
+export function escape(text: string): string {
+  return text.replace(/["\\]|[^ -~\xa0-\xff]/g, (character) => {
+    if (character === '"' || character === '\\') return `\\${character}`
+    const code = character.charCodeAt(0)
+    return code > 0xff ? `\\u${code.toString(16).padStart(4, '0')}` : ' '
+  })
 }
 
 function readChallenge(reader: Reader): Record<string, string> | undefined {
@@ -98,8 +102,8 @@ function unescape(text: string): string {
   if (!text.includes('\\')) return text
   return text.replace(/\\(?:u([\da-fA-F]{4})|([^]))/g, (_, hex?: string, character?: string) => {
     if (!hex) return character ?? ''
-    const code = Number.parseInt(hex, 16)
-    return code < 0x20 || code === 0x7f ? ' ' : String.fromCharCode(code)
+    const plain = String.fromCharCode(Number.parseInt(hex, 16))
+    return isControl.test(plain) ? ' ' : plain
   })
 }
 

@@ -13,19 +13,19 @@ type NodeBufferConstructor = {
 // Absent in browsers; reached by way of an object so that no bundler puts one in.
 const nodeBuffer: NodeBufferConstructor | undefined = /* @__PURE__ */ Object(globalThis).Buffer
 
-/** Encodes the UTF-8 bytes of a text. */
-export function encode(text: string): string {
-  if (nodeBuffer) return nodeBuffer.from(text, 'utf8').toString('base64url')
-  return encodeBytes(new TextEncoder().encode(text))
-}
-
-/** Encodes bytes. */
-export function encodeBytes(bytes: Uint8Array): string {
-  if (nodeBuffer)
-    return nodeBuffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64url')
+/** Encodes bytes, or the UTF-8 bytes of a text. */
+export function encode(data: string | Uint8Array): string {
+  if (nodeBuffer) {
+    const buffer =
+      typeof data === 'string'
+        ? nodeBuffer.from(data, 'utf8')
+        : nodeBuffer.from(data.buffer, data.byteOffset, data.byteLength)
+    return buffer.toString('base64url')
+  }
+  const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
   let binary = ''
   for (const byte of bytes) binary += String.fromCharCode(byte)
-  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '')
+  return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=/g, '')
 }
 
 /** Decodes to text; `undefined` unless the input is canonical base64url of valid UTF-8. */

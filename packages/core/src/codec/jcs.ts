@@ -40,7 +40,7 @@ function writeContainer(value: object, depth: number): string {
     throw new TypeError('JSON has plain objects only: convert dates, maps and classes first.')
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
-    .sort(([left], [right]) => (left < right ? -1 : 1))
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
     .map(([key, member]) => `${writeString(key)}:${write(member, depth - 1)}`)
   return `{${members.join()}}`
 }

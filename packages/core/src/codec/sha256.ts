@@ -30,7 +30,7 @@ export function hmacKey(secret: Uint8Array): HmacKey {
   const encoder = new TextEncoder()
   return (text) => {
     const innerDigest = digest(inner, encoder.encode(text), blockSize)
-    return base64url.encodeBytes(digest(outer, innerDigest, blockSize))
+    return base64url.encode(digest(outer, innerDigest, blockSize))
   }
 }
 
