@@ -171,8 +171,9 @@ export type Server<
   validate?(presented: Presented<method>): MaybePromise<unknown>
   settle(presented: Presented<method> & { validated: unknown }): MaybePromise<Outcome | Reference>
   replayKey?(presented: Presented<method> & { validated: unknown }): MaybePromise<ReplayKey>
+  payer?(presented: Presented<method> & { validated: unknown }): MaybePromise<string | undefined>
   reconcile?(presented: Presented<method> & { attempt: unknown }): MaybePromise<Outcome>
-  onRespond?(receipt: Receipt.Receipt, response: Response): MaybePromise<Response | void>
+  onRespond?(receipt: Receipt.Receipt, response: Response): Response | void
   /** True for the one-hook form, whose throw is a refusal and whose hook may be asked again. */
   readonly oneHook?: boolean
   /** Only for types: what a route of this method takes. */
@@ -207,6 +208,8 @@ export type Issued<method extends Method = Method> = {
  * @param options.validate - Judges the proof and changes nothing; returns what `settle` may need, or a refusal.
  * @param options.settle - Moves the money, once. A throw means that nobody knows.
  * @param options.replayKey - Names the proof, so that it pays once whatever the challenge.
+ * @param options.payer - Who provably pays (never the unproven `source`); lets an `Idempotency-Key`
+ * work with a new credential of the same payer.
  * @param options.reconcile - Finds out what became of an indeterminate settlement.
  * @throws TypeError when neither `verify` nor `settle` is given, or `settle` without `replayKey`.
  * @example
@@ -260,6 +263,9 @@ export declare namespace toServer {
           presented: Presented<method> & { validated: Awaited<validated> },
         ) => MaybePromise<ReplayKey>)
       | undefined
+    payer?:
+      | ((presented: Presented<method> & { validated: Awaited<validated> }) => MaybePromise<string | undefined>)
+      | undefined
     reconcile?:
       | ((presented: Presented<method> & { attempt: unknown }) => MaybePromise<Outcome>)
       | undefined
@@ -273,7 +279,7 @@ export declare namespace toServer {
       | undefined
     /** Last look at a paid response; may return another. */
     onRespond?:
-      | ((receipt: Receipt.Receipt, response: Response) => MaybePromise<Response | void>)
+      | ((receipt: Receipt.Receipt, response: Response) => Response | void)
       | undefined
   }
 }

@@ -1,0 +1,26 @@
+/**
+ * Several rails and prices on one route.
+ *
+ * @module
+ */
+import { createHandler, OFFERS, type Handler } from './handler.js'
+
+/**
+ * Offers what all the handlers offer, in their order, in one 402. A credential for any of them pays.
+ * The handlers may come from different servers.
+ *
+ * @param handlers - Payment handlers, such as `mpp.tempo.charge({ amount: '0.01' })`.
+ * @throws TypeError when one of them is not a payment handler.
+ * @example
+ * const pay = compose(mpp.tempo.charge({ amount: '0.01' }), mpp.lightning.charge({ amount: '10' }))
+ * @see core draft, Multiple Payment Options
+ */
+export function compose(...handlers: readonly Handler[]): Handler {
+  if (handlers.length === 0) throw new TypeError('compose() needs at least one payment handler.')
+  const offers = handlers.flatMap((handler, index) => {
+    if (!handler?.[OFFERS])
+      throw new TypeError(`compose(): argument ${index + 1} is not a payment handler. Pass mpp.<rail>.<intent>({ … }) itself, not its result.`)
+    return handler[OFFERS]
+  })
+  return createHandler(offers)
+}

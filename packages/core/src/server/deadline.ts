@@ -1,0 +1,42 @@
+/**
+ * Runs somebody else's code for so long and no longer.
+ *
+ * @module
+ */
+
+/** Thrown by `runWithDeadline` when time is up; told apart by its name. */
+export class DeadlineError extends Error {
+  override name = 'DeadlineError'
+}
+
+/**
+ * Runs `work`, giving it a signal that is aborted at the deadline.
+ *
+ * @param ms - Milliseconds until giving up.
+ * @throws DeadlineError when time is up, whether or not `work` heeds its signal.
+ */
+export async function runWithDeadline<value>(ms: number, work: (signal: AbortSignal) => value | Promise<value>): Promise<value> {
+  const controller = new AbortController()
+  return race(ms, () => work(controller.signal), () => controller.abort())
+}
+
+/** Like `runWithDeadline`, for work whose signal is made elsewhere. No timer for an answer that is there at once. */
+export async function race<value>(ms: number, work: () => value | Promise<value>, onLate: () => void): Promise<value> {
+  const working = work()
+  if (!isThenable(working)) return working
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      onLate()
+      reject(new DeadlineError(`No answer within ${ms} ms.`))
+    }, ms)
+  })
+  try {
+    return await Promise.race([working, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+const isThenable = <value>(value: value | Promise<value>): value is Promise<value> =>
+  typeof (value as Promise<value> | undefined)?.then === 'function'

@@ -1,0 +1,73 @@
+/**
+ * What a server tells its operator: events, built only when somebody listens.
+ *
+ * @module
+ */
+import type * as Challenge from '../Challenge.js'
+import type * as Errors from '../Errors.js'
+import type * as Receipt from '../Receipt.js'
+
+type Where = { method: string; url: string }
+type Paid = Where & { challenge: Challenge.Challenge; receipt: Receipt.Receipt; source?: string | undefined }
+
+/** Every event and what it carries. Causes go here only, never to a visitor; no credential does. */
+export type Events = {
+  /** A 402 went out. */
+  challenge: Where & { challenges: readonly string[] }
+  /** The money moved and it is recorded. */
+  settled: Paid & { settlement?: unknown }
+  /** A paid response goes out with its receipt. */
+  delivered: Paid
+  /** The recorded answer was given again. */
+  replayed: Where & { challengeId: string }
+  /** A credential was refused. */
+  rejected: Where & { problem: Errors.Problem; cause?: unknown }
+  /** Nobody knows whether the money moved. */
+  indeterminate: Where & { challengeId: string; cause?: unknown }
+  /** A rail could not make its offer and dropped out. */
+  'offer-failed': Where & { rail: string; cause: unknown }
+  /** Something of ours failed: the store, a hook, an operator's key. */
+  error: Partial<Where> & { cause: unknown }
+  /** Something to mend before it hurts. */
+  warning: { message: string }
+}
+
+export type Emitter = {
+  has(name: keyof Events): boolean
+  emit<name extends keyof Events>(name: name, build: () => Events[name]): void
+  on<name extends keyof Events>(name: name, listener: (event: Events[name]) => void): () => void
+}
+
+/** Makes an emitter. A listener that throws harms nobody. */
+export function createEmitter(): Emitter {
+  const listeners = new Map<keyof Events, Set<(event: never) => void>>()
+  return {
+    has: (name) => listeners.has(name),
+    on(name, listener) {
+      const set = listeners.get(name) ?? new Set()
+      listeners.set(name, set.add(listener))
+      return () => {
+        set.delete(listener)
+        if (set.size === 0) listeners.delete(name)
+      }
+    },
+    emit(name, build) {
+      const set = listeners.get(name)
+      if (!set) return
+      const event = Object.freeze(build())
+      for (const listener of set) {
+        try {
+          ;(listener as (event: unknown) => void)(event)
+        } catch (cause) {
+          if (name !== 'error') this.emit('error', () => ({ cause }))
+        }
+      }
+    },
+  }
+}
+
+/** Says a warning to its listeners, or on the console where nobody listens. */
+export function warn(events: Emitter, message: string): void {
+  if (events.has('warning')) events.emit('warning', () => ({ message }))
+  else console.warn(`[polyrail] ${message}`)
+}

@@ -1,0 +1,185 @@
+/**
+ * The function that guards a route, plain (`payment.status`) or around the route's own function.
+ *
+ * @module
+ */
+import type * as Challenge from '../Challenge.js'
+import type * as Errors from '../Errors.js'
+import type { Receipt } from '../Receipt.js'
+import { keepLease } from './lease.js'
+import type { Offer } from './route.js'
+import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
+import { advance, type Lease } from './steps/claim.js'
+import type { PaymentRecord } from './steps/record.js'
+import { attachReceipt, readAnswer } from './steps/respond.js'
+import { fromRequest, toResponse, type Inbound, type Reply } from './transport.js'
+
+/** Not paid for: send `challenge` and do nothing else. */
+export interface Unpaid {
+  readonly status: 402
+  /**
+   * The response to send. Usually a 402 with challenges; by what happened also a 400, 403, 409, 429
+   * or 503 problem, or the recorded answer of an earlier visit.
+   */
+  readonly challenge: Response
+  readonly problem: Errors.Problem | undefined
+}
+
+/** Paid for: serve, and pass the response through `withReceipt`. */
+export interface Paid {
+  readonly status: 200
+  /** Absent for an HTTP method that the server never charges. */
+  readonly receipt: Receipt | undefined
+  /** The challenge that was paid. */
+  readonly challenge: Challenge.Challenge | undefined
+  /** Who the payer says they are. */
+  readonly source: string | undefined
+  /** What the rail told of the settlement, when it settled in this very visit. */
+  readonly settlement: unknown
+  /**
+   * Adds the receipt and the caching headers to a response below 400, and closes the payment. A
+   * response of 400 and above goes out as it is, and the same credential may come again.
+   */
+  withReceipt(response: Response): Response
+}
+
+export type Payment = Unpaid | Paid
+
+/** The application's own function of a wrapped route. */
+export type Application<rest extends unknown[]> = (request: Request, ...rest: rest) => Response | Promise<Response>
+
+/**
+ * Guards a route. Called with a request it says whether that is paid for; called with a function it
+ * returns that function with the payment in front, and also gives lost answers again.
+ */
+export interface Handler {
+  (request: Request, options?: fromRequest.Options): Promise<Payment>
+  <rest extends unknown[]>(application: Application<rest>): Guarded<rest>
+  readonly [OFFERS]: readonly Offer[]
+}
+
+/** A wrapped route. */
+export interface Guarded<rest extends unknown[] = unknown[]> {
+  (request: Request, ...rest: rest): Promise<Response>
+  readonly [ANSWER]: (inbound: Inbound, ...rest: rest) => Promise<Response | Reply>
+}
+
+export const OFFERS: unique symbol = Symbol.for('polyrail.offers')
+export const ANSWER: unique symbol = Symbol.for('polyrail.answer')
+
+/** Makes the handler of a route's offers. */
+export function createHandler(offers: readonly Offer[]): Handler {
+  const handle = (first: Request | Application<unknown[]>, options?: fromRequest.Options) =>
+    typeof first === 'function' ? guard(offers, first) : check(offers, fromRequest(first, options))
+  return Object.assign(handle, { [OFFERS]: offers }) as Handler
+}
+
+/** Asks whether a request is paid for. */
+export async function check(offers: readonly Offer[], inbound: Inbound): Promise<Payment & { reply?: Reply }> {
+  const verdict = await serve(offers, inbound)
+  switch (verdict.status) {
+    case 'paid':
+      return createPaid(verdict)
+    case 'free':
+      return FREE
+    default:
+      return createUnpaid(verdict)
+  }
+}
+
+const FREE: Paid = Object.freeze({
+  status: 200,
+  receipt: undefined,
+  challenge: undefined,
+  source: undefined,
+  settlement: undefined,
+  withReceipt: (response: Response) => response,
+})
+
+export function createUnpaid(verdict: Exclude<Verdict, { status: 'paid' | 'free' }>): Unpaid & { reply: Reply } {
+  let response: Response | undefined
+  return {
+    status: 402,
+    reply: verdict.reply,
+    problem: 'problem' in verdict ? verdict.problem : undefined,
+    get challenge() {
+      return (response ??= toResponse(verdict.reply))
+    },
+  }
+}
+
+function createPaid(visit: PaidVisit): Paid {
+  const { bound, receipt, settlement, lease } = visit
+  return {
+    status: 200,
+    receipt,
+    challenge: bound.challenge,
+    source: bound.source,
+    settlement,
+    withReceipt(response) {
+      const good = response.status < 400
+      void close(lease, good ? { state: 'delivered' } : {})
+      return good ? respond(visit, response) : response
+    },
+  }
+}
+
+function respond({ bound, receipt, inbound }: PaidVisit, response: Response): Response {
+  const { method, kernel } = bound.offer
+  const receipted = attachReceipt(response, receipt)
+  const last = method.onRespond?.(receipt, receipted) ?? receipted
+  kernel.events.emit('delivered', () => ({ ...describe(bound, inbound), receipt }))
+  return last
+}
+
+/** Puts the payment in front of the application's function. */
+function guard<rest extends unknown[]>(offers: readonly Offer[], application: Application<rest>): Guarded<rest> {
+  const answer = async (inbound: Inbound, ...rest: rest): Promise<Response | Reply> => {
+    const verdict = await serve(offers, inbound)
+    switch (verdict.status) {
+      case 'paid':
+        return deliver(verdict, () => application(inbound.request(), ...rest))
+      case 'free':
+        return application(inbound.request(), ...rest)
+      default:
+        return verdict.reply
+    }
+  }
+  const guarded = async (request: Request, ...rest: rest): Promise<Response> => {
+    const response = await answer(fromRequest(request), ...rest)
+    return response instanceof Response ? response : toResponse(response)
+  }
+  return Object.assign(guarded, { [ANSWER]: answer })
+}
+
+/**
+ * Runs the application and records its answer before it goes out. Whatever goes wrong in it leaves
+ * the payment owed: the same credential runs it again.
+ */
+async function deliver(visit: PaidVisit, application: () => Response | Promise<Response>): Promise<Response> {
+  const { lease } = visit
+  const stop = keepLease(lease)
+  try {
+    const response = await application()
+    const good = response.status < 400
+    const { response: whole, answer } = good
+      ? await readAnswer(respond(visit, response), lease.kernel.maxAnswerBytes)
+      : { response, answer: undefined }
+    await stop()
+    await close(lease, good ? { state: 'delivered', ...(answer && { answer }) } : {})
+    return whole
+  } catch (cause) {
+    await stop()
+    await close(lease, {})
+    throw cause
+  }
+}
+
+/** Ends the visit's hold on the payment. What cannot be recorded now must not cost the visitor the answer. */
+async function close(lease: Lease, change: Partial<PaymentRecord>): Promise<void> {
+  try {
+    await advance(lease, { ...change, until: 0 })
+  } catch (cause) {
+    lease.kernel.events.emit('error', () => ({ cause }))
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * Payment handlers on a `node:http` server, without a Request and a Response for every call.
+ *
+ * @module
+ */
+import { problem } from '../Errors.js'
+import { ANSWER, check, createUnpaid, OFFERS, type Guarded, type Handler, type Payment } from './handler.js'
+import { mayHaveBody, readBody, type Inbound, type Reply, type TOO_LARGE } from './transport.js'
+
+/** As much of `http.IncomingMessage` as is used. */
+export interface NodeRequest extends AsyncIterable<Uint8Array> {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly headers: Record<string, string | string[] | undefined>
+  readonly socket?: unknown
+  /** Set by body parsers such as Express's, which have read the stream. */
+  readonly rawBody?: Uint8Array | string | undefined
+}
+
+/** As much of `http.ServerResponse` as is used. */
+export interface NodeResponse {
+  statusCode: number
+  readonly headersSent: boolean
+  setHeader(name: string, value: string | readonly string[]): unknown
+  getHeader(name: string): string | number | readonly string[] | undefined
+  writeHead(...parameters: never[]): unknown
+  write(chunk: Uint8Array): boolean
+  end(chunk?: Uint8Array | string): unknown
+  once(event: string, listener: () => void): unknown
+}
+
+type Fetch = (request: Request) => Response | Promise<Response>
+
+/**
+ * Makes a Node listener of a payment handler, a wrapped route, or any function from Request to
+ * Response.
+ *
+ * Of a payment handler the listener resolves to the payment: with status 402 the reply is sent and
+ * there is nothing left to do; with 200 the receipt rides on whatever you send below 400.
+ *
+ * @example
+ * http.createServer(Mpp.toNodeListener(mpp.charge({ amount: '5' })(() => Response.json({ ok: true }))))
+ * @example
+ * const payment = await Mpp.toNodeListener(mpp.charge({ amount: '5' }))(req, res)
+ * if (payment.status === 200) res.end('paid')
+ */
+export function toNodeListener(handler: Handler): (request: NodeRequest, response: NodeResponse) => Promise<Payment>
+export function toNodeListener(route: Guarded<[]> | Fetch): (request: NodeRequest, response: NodeResponse) => Promise<void>
+export function toNodeListener(
+  handler: Handler | Guarded<[]> | Fetch,
+): (request: NodeRequest, response: NodeResponse) => Promise<Payment | void> {
+  if (OFFERS in handler) return (request, response) => guardNode(handler, request, response)
+  return async (request, response) => {
+    try {
+      const inbound = fromNode(request)
+      if (!inbound) return await send(response, BAD_REQUEST)
+      const answer = ANSWER in handler ? await handler[ANSWER](inbound) : await (handler as Fetch)(inbound.request())
+      await send(response, answer)
+    } catch (cause) {
+      console.error('[polyrail] The route failed:', cause)
+      if (response.headersSent) response.end()
+      else await send(response, { status: 500, headers: { 'Content-Type': 'text/plain' }, body: 'Internal Server Error' })
+    }
+  }
+}
+
+async function guardNode(handler: Handler, request: NodeRequest, response: NodeResponse): Promise<Payment> {
+  const inbound = fromNode(request)
+  const payment = inbound ? await check(handler[OFFERS], inbound) : createUnpaid({ status: 'answered', reply: BAD_REQUEST })
+  if (payment.reply) await send(response, payment.reply)
+  else if (payment.status === 200) receiptOnSend(payment, response)
+  return payment
+}
+
+/** Lets the application write as it likes, and adds the receipt once it says with which status. */
+function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: NodeResponse): void {
+  const writeHead = response.writeHead.bind(response) as (...parameters: unknown[]) => unknown
+  let written = false
+  const patched = (...parameters: unknown[]): unknown => {
+    if (!written) {
+      written = true
+      const status = typeof parameters[0] === 'number' ? parameters[0] : response.statusCode
+      const carrier = payment.withReceipt(new Response(null, { status: bodyless(status), headers: headersOf(response) }))
+      for (const [name, value] of carrier.headers) if (OURS.has(name)) response.setHeader(name, value)
+    }
+    return writeHead(...parameters)
+  }
+  response.writeHead = patched as NodeResponse['writeHead']
+}
+
+const OURS = new Set(['payment-receipt', 'cache-control', 'vary', 'access-control-expose-headers'])
+
+/** Web responses begin at 200. */
+const bodyless = (status: number): number => (status >= 200 ? status : 200)
+
+function headersOf(response: NodeResponse): Headers {
+  const headers = new Headers()
+  for (const name of OURS) {
+    const value = response.getHeader(name)
+    if (value !== undefined) headers.set(name, String(value))
+  }
+  return headers
+}
+
+const BAD_REQUEST: Reply = {
+  status: 400,
+  headers: { 'Content-Type': 'application/problem+json', 'Cache-Control': 'no-store' },
+  body: JSON.stringify(problem('bad-request')),
+}
+
+/** Methods that no web-standard Request can have. */
+const FORBIDDEN = new Set(['CONNECT', 'TRACE', 'TRACK'])
+
+/** Sees a Node request as Inbound; `undefined` when its host or method makes no URL or Request. */
+function fromNode(message: NodeRequest): Inbound | undefined {
+  const method = (message.method ?? 'GET').toUpperCase()
+  const url = urlOf(message)
+  if (url === undefined || FORBIDDEN.has(method)) return undefined
+  let captured: Promise<Uint8Array | undefined | typeof TOO_LARGE> | undefined
+  const body = (limit: number) => (captured ??= readNodeBody(message, limit))
+  let bytes: Uint8Array | undefined
+  return {
+    method,
+    url,
+    header(name) {
+      const value = message.headers[name]
+      return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
+    },
+    async body(limit) {
+      if (!mayHaveBody(method)) return undefined
+      const read = await body(limit)
+      if (read instanceof Uint8Array) bytes = read
+      return read
+    },
+    request: () => createRequest(message, { method, url, body: captured ? bytes : undefined, streaming: !captured && mayHaveBody(method) }),
+  }
+}
+
+const readNodeBody = (message: NodeRequest, limit: number) =>
+  message.rawBody === undefined
+    ? readBody(message, limit)
+    : Promise.resolve(typeof message.rawBody === 'string' ? new TextEncoder().encode(message.rawBody) : message.rawBody)
+
+function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined {
+  const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
+  const host = String(headers['host'] ?? headers[':authority'] ?? 'localhost')
+  // A request line may carry a whole URL; only its path counts.
+  const path = url.startsWith('/') ? url : `/${url.replace(/^[a-z]+:\/\/[^/?#]*\/?/i, '')}`
+  const whole = `${scheme}://${host}${path}`
+  return /^[\w.:[\]-]+$/.test(host) && URL.canParse(whole) ? whole : undefined
+}
+
+function createRequest(
+  message: NodeRequest,
+  { method, url, body, streaming }: { method: string; url: string; body: Uint8Array | undefined; streaming: boolean },
+): Request {
+  const headers: [string, string][] = []
+  for (const name in message.headers) {
+    const value = message.headers[name]
+    if (value === undefined || name.startsWith(':')) continue
+    for (const one of Array.isArray(value) ? value : [value]) headers.push([name, one])
+  }
+  const init: RequestInit & { duplex?: 'half' } = { method, headers }
+  if (body) init.body = body as BodyInit
+  else if (streaming) {
+    init.body = toStream(message)
+    init.duplex = 'half'
+  }
+  return new Request(url, init)
+}
+
+function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const reading = chunks[Symbol.asyncIterator]()
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reading.next()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel() {
+      await reading.return?.()
+    },
+  })
+}
+
+/** Writes a reply or a response, as fast as the visitor reads. */
+async function send(response: NodeResponse, answer: Reply | Response): Promise<void> {
+  if (answer instanceof Response) return sendResponse(response, answer)
+  response.statusCode = answer.status
+  for (const name in answer.headers) response.setHeader(name, answer.headers[name] as string)
+  response.end(answer.body ?? undefined)
+}
+
+async function sendResponse(response: NodeResponse, answer: Response): Promise<void> {
+  response.statusCode = answer.status
+  for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
+  const cookies = answer.headers.getSetCookie()
+  if (cookies.length > 0) response.setHeader('set-cookie', cookies)
+  if (answer.body)
+    for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>)
+      if (!response.write(chunk)) await new Promise<void>((resolve) => {
+        response.once('drain', resolve)
+        response.once('close', resolve)
+      })
+  response.end()
+}

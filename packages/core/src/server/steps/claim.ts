@@ -1,0 +1,176 @@
+/**
+ * Step 4: claims the challenge and the proof in one atomic step, or finds out who has them.
+ *
+ * @module
+ */
+import * as base64url from '../../codec/base64url.js'
+import type { Entry, Store } from '../../Store.js'
+import type { Kernel } from '../config.js'
+import { sha256 } from '#sha256'
+import type { Bound } from './bind.js'
+import { refuse, type Refusal } from './capture.js'
+import type { Judged } from './judge.js'
+import { lifeOf, type PaymentRecord } from './record.js'
+
+/** The right to go on with a payment, alone. */
+export type Lease = { key: string; record: PaymentRecord; expires: number; kernel: Kernel }
+
+/** What a visitor's claim comes to. */
+export type Claimed =
+  /** New: settle it. */
+  | { lease: Lease; fresh: true }
+  /** An earlier visit of the same credential left it here: go on from its state. */
+  | { lease: Lease; fresh: false }
+  /** It is over: answer from the record. */
+  | { record: PaymentRecord; key: string }
+  | Refusal
+
+/** A proof's name is kept this long unless the method knows its network's life: 400 days. */
+const PROOF_LIFE = 400 * 86_400
+const LONGEST_KEY = 200
+
+let owners = 0
+const server = `${Date.now().toString(36)}.${Math.random().toString(36).slice(2)}`
+const newOwner = (): string => `${server}.${(owners++).toString(36)}`
+
+const hash = (text: string): string => base64url.encode(sha256(new TextEncoder().encode(text)))
+
+/** What a credential is known by in the store, where the credential itself never is. */
+export const fingerprint = hash
+
+export const challengeKey = (id: string): string => `mpp:challenge:${id}`
+
+const proofKey = (method: string, key: string): string =>
+  `mpp:proof:${method}:${key.length > LONGEST_KEY ? hash(key) : key}`
+
+/**
+ * Claims a payment. Of several copies of one credential, on whatever server, one gets the lease; the
+ * others wait for it and get what it got, or a 409.
+ *
+ * @param visit.token - The credential as it came.
+ * @param visit.idempotencyKey - Joins a new credential of the same payer to an earlier payment.
+ * @see core draft, Concurrent Request Handling; charge draft, Replay Protection
+ */
+export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise<Claimed> {
+  const { kernel, method } = bound.offer
+  const key = challengeKey(bound.challenge.id)
+  const others = nameOthers(bound, judged, visit)
+  const record: PaymentRecord = {
+    state: 'claimed',
+    credential: visit.credential,
+    owner: newOwner(),
+    until: Date.now() + kernel.deadlines.lease,
+    others: others.map((entry) => entry.key),
+  }
+  const ttl = lifeOf(record, bound.expires)
+  const found = await kernel.store.claim([{ key, value: record, ttl }, ...others.map((entry) => ({ ...entry, ttl: Math.max(entry.ttl, ttl) }))])
+  if (found.claimed) return { lease: { key, record, expires: bound.expires, kernel }, fresh: true }
+  const [standing, ...taken] = found.existing
+  if (standing !== undefined) return resume(bound, visit, key)
+  const earlier = taken.find((value, index) => value !== undefined && others[index]?.key.startsWith('mpp:idempotency:'))
+  if (earlier !== undefined) return resume(bound, { ...visit, samePayer: true }, challengeKey(earlier as string))
+  return refuse('verification-failed', {
+    detail: `This ${method.name} proof has already paid for something else.`,
+  })
+}
+
+export type Visit = {
+  /** Hash of the credential as it came. */
+  credential: string
+  idempotencyKey: string | null
+  /** The route's scope, which an Idempotency-Key is for. */
+  scope: string
+  samePayer?: boolean
+  signal?: AbortSignal | undefined
+}
+
+function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entry[] {
+  const { method } = bound.offer
+  const id = bound.challenge.id
+  const entries: Entry[] = []
+  if (replay !== undefined) {
+    const named = typeof replay === 'string' ? { key: replay, ttl: PROOF_LIFE } : replay
+    entries.push({ key: proofKey(method.name, named.key), value: id, ttl: named.ttl })
+  }
+  if (visit.idempotencyKey !== null && payer !== undefined) {
+    const name = hash([bound.challenge.realm, visit.scope, method.name, payer, visit.idempotencyKey].join('\n'))
+    entries.push({ key: `mpp:idempotency:${name}`, value: id, ttl: 0 })
+  }
+  return entries
+}
+
+/**
+ * Looks up a payment that a stale or no longer provable credential may have made.
+ *
+ * @returns `undefined` when there is none, so that the refusal stands.
+ */
+export async function recall(bound: Bound, visit: Visit): Promise<Claimed | undefined> {
+  const key = challengeKey(bound.challenge.id)
+  const record = (await bound.offer.kernel.store.get(key)) as PaymentRecord | undefined
+  return record?.credential === visit.credential ? resume(bound, visit, key) : undefined
+}
+
+/** Waits for whoever works on the payment, then takes it over or reports how it ended. */
+async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed> {
+  const { kernel } = bound.offer
+  const giveUp = Date.now() + kernel.deadlines.wait
+  for (let pause = 10; ; pause = Math.min(pause * 2, 250)) {
+    const record = (await kernel.store.get(key)) as PaymentRecord | undefined
+    if (record === undefined) return refuse('payment-in-progress', {}, { retryAfter: 1 })
+    if (record.credential !== visit.credential && !visit.samePayer)
+      return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
+    if (record.state === 'delivered' || record.state === 'rejected') return { record, key }
+    const now = Date.now()
+    if (record.until <= now) {
+      const lease = await takeOver(kernel, key, record, bound.expires)
+      if (lease) return { lease, fresh: false }
+      continue
+    }
+    if (now >= giveUp) return refuse('payment-in-progress', {}, { retryAfter: Math.ceil((record.until - now) / 1000) })
+    await waitForChange(kernel.store, key, Math.min(giveUp, record.until) - now, pause)
+  }
+}
+
+const waitForChange = (store: Store, key: string, timeout: number, pause: number): Promise<unknown> =>
+  store.wait
+    ? store.wait(key, { timeout })
+    : new Promise((resolve) => setTimeout(resolve, Math.min(timeout, pause)))
+
+async function takeOver(kernel: Kernel, key: string, seen: PaymentRecord, expires: number): Promise<Lease | undefined> {
+  const record: PaymentRecord = { ...seen, owner: newOwner(), until: Date.now() + kernel.deadlines.lease }
+  const lease: Lease = { key, record, expires, kernel }
+  const stands = await kernel.store.update(
+    key,
+    (current) => (isSame(current as PaymentRecord | undefined, seen) ? record : undefined),
+    { ttl: lifeOf(record, expires), from: seen },
+  )
+  return (stands as PaymentRecord | undefined)?.owner === record.owner ? lease : undefined
+}
+
+const isSame = (one: PaymentRecord | undefined, other: PaymentRecord): boolean =>
+  one?.owner === other.owner && one.until === other.until && one.state === other.state
+
+/**
+ * Writes the payment's next state, if the lease still holds.
+ *
+ * @returns False when another server has taken the payment over meanwhile.
+ */
+export async function advance(lease: Lease, change: Partial<PaymentRecord>): Promise<boolean> {
+  const { key, record, kernel } = lease
+  const next: PaymentRecord = { ...record, ...change }
+  const stands = (await kernel.store.update(
+    key,
+    (current) => ((current as PaymentRecord | undefined)?.owner === record.owner ? next : undefined),
+    { ttl: lifeOf(next, lease.expires), from: record },
+  )) as PaymentRecord | undefined
+  if (stands?.owner !== record.owner) return false
+  lease.record = next
+  return true
+}
+
+/** Gives back the proof, and the challenge too when it may be presented again. */
+export async function release(lease: Lease, { challenge }: { challenge: boolean }): Promise<void> {
+  const { store } = lease.kernel
+  for (const key of lease.record.others) await store.delete(key)
+  if (challenge) await store.delete(lease.key)
+}

@@ -1,0 +1,46 @@
+/**
+ * What a server remembers of a payment, and for how long.
+ *
+ * @module
+ */
+import type * as Errors from '../../Errors.js'
+import type * as Receipt from '../../Receipt.js'
+
+/** A response as it is kept for a visitor who lost it. */
+export type Answer = { status: number; headers: [string, string][]; body: string }
+
+/**
+ * One payment, under its challenge id. A crash may leave any state behind:
+ *
+ * - `claimed`: being settled; if its server died, nobody knows (`reconcile` finds out)
+ * - `indeterminate`: nobody knows
+ * - `settled`: the money moved; the visitor may still have nothing
+ * - `delivered`: the visitor was answered, and `answer` is what they got if it was kept
+ * - `rejected`: the proof was no good
+ */
+export type PaymentRecord = {
+  state: 'claimed' | 'indeterminate' | 'settled' | 'delivered' | 'rejected'
+  /** Hash of the credential, which alone may ask again. */
+  credential: string
+  /** Who works on it, until when (epoch ms; 0 for nobody). */
+  owner: string
+  until: number
+  /** The other keys of the claim. */
+  others: readonly string[]
+  attempt?: unknown
+  receipt?: Receipt.Receipt
+  problem?: Errors.Problem
+  answer?: Answer
+}
+
+const DAY = 86_400
+/** Covers clocks that differ between servers. */
+const SKEW = 60
+const SHORTEST = 600
+
+/** Seconds to keep a record: what is owed for a day, what is done until its challenge is surely dead. */
+export function lifeOf(record: PaymentRecord, expires: number): number {
+  const left = Math.max(0, Math.ceil((expires - Date.now()) / 1000))
+  const done = record.state === 'delivered' || record.state === 'rejected'
+  return done ? Math.max(left + SKEW, SHORTEST) : left + DAY
+}

@@ -1,0 +1,106 @@
+/**
+ * What the payment steps see of a request and say in reply, whatever carries them.
+ *
+ * @module
+ */
+
+/** A request, as far as payment is concerned. */
+export interface Inbound {
+  /** HTTP method, upper case. */
+  readonly method: string
+  /** Absolute URL. */
+  readonly url: string
+  /** The route pattern, where an adapter knows it; else the path stands for the route. */
+  readonly scope?: string | undefined
+  /** A header's value, several joined by `, `; null when absent. */
+  header(name: string): string | null
+  /** The body's bytes, read once for everyone; undefined when there is none. */
+  body(limit: number): Promise<Uint8Array | undefined | typeof TOO_LARGE>
+  /** The request for the application, its body unread. */
+  request(): Request
+}
+
+/** A reply that the payment steps make by themselves: always small, always whole. */
+export type Reply = {
+  status: number
+  headers: Record<string, string | string[]>
+  body: string | Uint8Array | null
+}
+
+export const TOO_LARGE = Symbol('body too large')
+
+/**
+ * Sees a web-standard request as Inbound.
+ *
+ * @param options.body - The body's bytes, for who has read them already.
+ * @param options.scope - The route pattern.
+ */
+export function fromRequest(request: Request, options: fromRequest.Options = {}): Inbound {
+  const headers = request.headers
+  let captured: Promise<Uint8Array | undefined | typeof TOO_LARGE> | undefined
+  return {
+    method: request.method,
+    url: request.url,
+    scope: options.scope,
+    header: (name) => headers.get(name),
+    body(limit) {
+      if (options.body !== undefined) return Promise.resolve(toBytes(options.body))
+      if (!mayHaveBody(request.method) || request.body === null) return NO_BODY
+      if (request.bodyUsed)
+        throw new TypeError(
+          'The request body was read before the payment check, so it cannot be bound to the payment. Call the payment handler first, or pass the bytes: handler(request, { body }).',
+        )
+      return (captured ??= readBody(request.clone().body, limit))
+    },
+    request: () => request,
+  }
+}
+
+export declare namespace fromRequest {
+  type Options = { body?: Uint8Array | string | undefined; scope?: string | undefined }
+}
+
+const NO_BODY = Promise.resolve(undefined)
+
+/** True for HTTP methods whose body is bound to the payment. */
+export const mayHaveBody = (method: string): boolean => method !== 'GET' && method !== 'HEAD'
+
+const toBytes = (body: Uint8Array | string): Uint8Array =>
+  typeof body === 'string' ? new TextEncoder().encode(body) : body
+
+/** Reads a stream to its end, giving up at `limit` bytes. */
+export async function readBody(
+  stream: ReadableStream<Uint8Array> | AsyncIterable<Uint8Array> | null,
+  limit: number,
+): Promise<Uint8Array | undefined | typeof TOO_LARGE> {
+  if (stream === null) return undefined
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of stream as AsyncIterable<Uint8Array>) {
+    size += chunk.length
+    if (size > limit) return TOO_LARGE
+    chunks.push(chunk)
+  }
+  return size === 0 ? undefined : join(chunks, size)
+}
+
+export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
+  if (chunks.length === 1) return chunks[0] as Uint8Array
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
+
+/** Turns a reply into a web-standard response. */
+export function toResponse(reply: Reply): Response {
+  const headers: [string, string][] = []
+  for (const name in reply.headers) {
+    const value = reply.headers[name] as string | string[]
+    headers.push([name, typeof value === 'string' ? value : value.join(', ')])
+  }
+  return new Response(reply.body as BodyInit | null, { status: reply.status, headers })
+}

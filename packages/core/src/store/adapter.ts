@@ -1,0 +1,121 @@
+/**
+ * A store over any key-value backend that can compare and set.
+ *
+ * @module
+ */
+import type { Claim, Entry, Store, update, Value } from '../Store.js'
+
+/**
+ * What a backend must offer. `compareAndSet` writes `next` only if `expected` still stands there
+ * (`undefined`: no such key), as one step of the backend, and says whether it did.
+ */
+export interface Adapter {
+  readonly name: string
+  readonly volatile?: boolean
+  get(key: string): Promise<string | undefined | null>
+  set(key: string, value: string, options: { ttl: number }): Promise<unknown>
+  delete(key: string): Promise<unknown>
+  compareAndSet(
+    key: string,
+    expected: string | undefined,
+    next: string,
+    options: { ttl: number },
+  ): Promise<boolean>
+  /** Several keys in one step, where the backend can. */
+  claim?(entries: readonly { key: string; value: string; ttl: number }[]): Promise<
+    { claimed: true } | { claimed: false; existing: readonly (string | undefined | null)[] }
+  >
+  wait?: Store['wait']
+}
+
+const MOST_TRIES = 64
+
+/**
+ * Makes a store of a key-value backend. Values are JSON; bigint survives.
+ *
+ * Without `claim`, several keys are claimed one after the other, the proof before the challenge,
+ * and given back if a later one is taken.
+ *
+ * @throws TypeError when the backend has no `compareAndSet`: two servers could then settle the same
+ * payment, so there is nothing safe to build on it.
+ * @example
+ * const store = Store.from({ name: 'etcd', get, set, delete: remove, compareAndSet })
+ */
+export function from(adapter: Adapter): Store {
+  if (typeof adapter.compareAndSet !== 'function')
+    throw new TypeError(
+      `Store "${adapter.name}" has no compareAndSet, so it cannot claim a payment atomically and two servers could settle it twice. Use a backend that can compare and set (Redis, PostgreSQL, SQLite, Durable Objects).`,
+    )
+
+  const read = async (key: string) => (await adapter.get(key)) ?? undefined
+
+  async function update(key: string, change: update.Change, options: update.Options): Promise<Value | undefined> {
+    let stands = options.from === undefined ? await read(key) : encode(options.from)
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      const current = stands === undefined ? undefined : decode(stands)
+      const next = change(current)
+      if (next === undefined) return current
+      if (await adapter.compareAndSet(key, stands, encode(next), { ttl: options.ttl })) return next
+      stands = await read(key)
+    }
+    throw new Error(`Store "${adapter.name}": a key changed ${MOST_TRIES} times during one update.`)
+  }
+
+  const standing = async (entries: readonly Entry[]): Promise<Claim> => ({
+    claimed: false,
+    existing: await Promise.all(entries.map(async ({ key }) => decodeMaybe(await read(key)))),
+  })
+
+  /** The first entry is the challenge and is written last: once it stands, the whole claim does. */
+  async function claimInTurn(entries: readonly Entry[]): Promise<Claim> {
+    const [challenge, ...proofs] = entries.map((entry) => ({ ...entry, value: encode(entry.value) }))
+    if (!challenge) return { claimed: true }
+    if ((await read(challenge.key)) !== undefined) return standing(entries)
+    const taken: string[] = []
+    for (const { key, value, ttl } of proofs) {
+      if (await adapter.compareAndSet(key, undefined, value, { ttl })) taken.push(key)
+      // The same value: another copy of this claim, or one cut short by a crash. Ours as well.
+      else if ((await read(key)) !== value) {
+        const found = await standing(entries)
+        for (const ours of taken) await adapter.delete(ours)
+        return found
+      }
+    }
+    // Losing here gives no proof back: the copy that won this very challenge relies on it.
+    const won = await adapter.compareAndSet(challenge.key, undefined, challenge.value, { ttl: challenge.ttl })
+    return won ? { claimed: true } : standing(entries)
+  }
+
+  return {
+    name: adapter.name,
+    ...(adapter.volatile !== undefined && { volatile: adapter.volatile }),
+    ...(adapter.wait && { wait: adapter.wait.bind(adapter) }),
+    get: async (key) => decodeMaybe(await read(key)),
+    set: async (key, value, { ttl }) => void (await adapter.set(key, encode(value), { ttl })),
+    delete: async (key) => void (await adapter.delete(key)),
+    update,
+    async claim(entries) {
+      if (!adapter.claim) return claimInTurn(entries)
+      const found = await adapter.claim(entries.map((entry) => ({ ...entry, value: encode(entry.value) })))
+      return found.claimed
+        ? found
+        : { claimed: false, existing: found.existing.map((value) => decodeMaybe(value ?? undefined)) }
+    },
+  }
+}
+
+export declare namespace from {
+  type Backend = Adapter
+}
+
+const encode = (value: Value): string =>
+  JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? { $bigint: String(part) } : part))
+
+const decode = (text: string): Value =>
+  JSON.parse(text, (_, part: unknown) => {
+    const digits = typeof part === 'object' && part !== null && (part as { $bigint?: unknown }).$bigint
+    return typeof digits === 'string' ? BigInt(digits) : part
+  })
+
+const decodeMaybe = (text: string | undefined): Value | undefined =>
+  text === undefined ? undefined : decode(text)
