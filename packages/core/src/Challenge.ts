@@ -116,21 +116,22 @@ export function from(options: from.Options): Challenge {
  * @see core draft, Required Parameters (`request`) and Optional Parameters (`opaque`)
  */
 export function decode(wire: Wire): Challenge | undefined {
-  const { id, realm, method, intent, expires, digest, description, opaque, ...rest } = wire
+  const { id, realm, method, intent, expires, digest, description } = wire
   const request = PaymentRequest.deserialize(wire.request)
   if (!request) return undefined
   const challenge: Challenge = { id, realm, method, intent, request, wire }
   if (expires !== undefined) challenge.expires = expires
   if (digest !== undefined) challenge.digest = digest
   if (description !== undefined) challenge.description = description
-  if (opaque !== undefined) {
-    const map = PaymentRequest.deserialize(opaque)
-    if (!map || !isTextMap(map)) return undefined
-    challenge.opaque = map
+  if (wire.opaque !== undefined) {
+    const opaque = PaymentRequest.deserialize(wire.opaque)
+    if (!opaque || !isTextMap(opaque)) return undefined
+    challenge.opaque = opaque
   }
-  for (const name in rest) {
-    const value = rest[name]
-    if (value !== undefined && name !== 'request') (challenge.extensions ??= {})[name] = value
+  for (const name in wire) {
+    const value = wire[name]
+    if (value === undefined || parameters.includes(name)) continue
+    challenge.extensions = { ...challenge.extensions, [name]: value }
   }
   return challenge
 }
@@ -145,8 +146,10 @@ export function decode(wire: Wire): Challenge | undefined {
  * @see core draft, Challenge (WWW-Authenticate)
  */
 export function scan(header: string | readonly string[]): Wire[] {
-  const values = typeof header === 'string' ? [header] : header
-  return values.flatMap((value): Partial<Wire>[] => AuthParams.scan(value)).filter(isWire)
+  const found: Wire[] = []
+  for (const value of typeof header === 'string' ? [header] : header)
+    for (const params of AuthParams.scan(value)) if (isWire(params)) found.push(params)
+  return found
 }
 
 /**
@@ -156,11 +159,7 @@ export function scan(header: string | readonly string[]): Wire[] {
  * const challenge = Challenge.deserialize(response.headers.get('www-authenticate') ?? '')
  */
 export function deserialize(header: string | readonly string[]): Challenge | undefined {
-  for (const wire of scan(header)) {
-    const challenge = decode(wire)
-    if (challenge) return challenge
-  }
-  return undefined
+  return parse(header)[0]
 }
 
 /**
@@ -176,7 +175,12 @@ export function parse(headers: Headers | string | readonly string[]): Challenge[
     typeof headers !== 'string' && 'get' in headers
       ? (headers.get('www-authenticate') ?? '')
       : headers
-  return scan(header).flatMap((wire) => decode(wire) ?? [])
+  const challenges: Challenge[] = []
+  for (const wire of scan(header)) {
+    const challenge = decode(wire)
+    if (challenge) challenges.push(challenge)
+  }
+  return challenges
 }
 
 /**
@@ -264,8 +268,9 @@ function isWire(params: Partial<Wire>): params is Wire {
   )
 }
 
-function isTextMap(value: object): value is Record<string, string> {
-  return Object.values(value).every((text) => typeof text === 'string')
+function isTextMap(value: Readonly<Record<string, unknown>>): value is Record<string, string> {
+  for (const name in value) if (typeof value[name] !== 'string') return false
+  return true
 }
 
 function check(condition: boolean, requirement: string): void {

@@ -4,11 +4,8 @@
  * @module
  */
 
-// Each sticky pattern reads one class of characters forward, so none can backtrack at length.
+// Sticky patterns of one class of characters, which read forward and cannot backtrack at length.
 const token = /[!#$%&'*+.^_`|~\w-]+/y
-const separators = /[ \t,]+/y
-const space = /[ \t]+/y
-const equals = /[ \t]*=[ \t]*/y
 const token68 = /[\w.~+/-]+=*[ \t]*(?=,|$)/y
 
 // Escaped text cannot contain this: the quote of the first parameter would have a backslash before it.
@@ -52,16 +49,19 @@ function readChallenge(reader: Reader): Record<string, string> | undefined {
   if (!/^[ \t,]?$/.test(reader.text.charAt(reader.at))) return resume(reader, start)
   let params: Record<string, string> | undefined
   if (scheme.toLowerCase() === 'payment') params = {}
-  take(reader, space)
+  skip(reader, ' \t')
   take(reader, token68)
   while (hasMore(reader)) {
     const nameAt = reader.at
     const name = take(reader, token).toLowerCase()
     if (!name) return resume(reader, nameAt)
-    if (!take(reader, equals)) {
+    skip(reader, ' \t')
+    if (reader.text[reader.at] !== '=') {
       reader.at = nameAt
       break
     }
+    reader.at++
+    skip(reader, ' \t')
     const valueAt = reader.at
     const value = readValue(reader)
     if (value === undefined) return resume(reader, valueAt)
@@ -74,17 +74,15 @@ function readChallenge(reader: Reader): Record<string, string> | undefined {
 /** Reads a token or quoted-string and what ends it: a comma or the end of the text. */
 function readValue(reader: Reader): string | undefined {
   let value: string | undefined
-  if (reader.text.charAt(reader.at) === '"') {
+  if (reader.text[reader.at] === '"') {
     const start = reader.at + 1
     const end = closingQuote(reader.text, start)
     if (end < 0) return undefined
     reader.at = end + 1
     value = unescape(reader.text.slice(start, end))
   } else value = take(reader, token) || undefined
-  take(reader, space)
-  return reader.at === reader.text.length || reader.text.charAt(reader.at) === ','
-    ? value
-    : undefined
+  skip(reader, ' \t')
+  return reader.at === reader.text.length || reader.text[reader.at] === ',' ? value : undefined
 }
 
 function closingQuote(text: string, start: number): number {
@@ -114,8 +112,13 @@ function resume(reader: Reader, from: number): undefined {
 }
 
 function hasMore(reader: Reader): boolean {
-  take(reader, separators)
+  skip(reader, ' \t,')
   return reader.at < reader.text.length
+}
+
+function skip(reader: Reader, characters: string): void {
+  while (reader.at < reader.text.length && characters.includes(reader.text.charAt(reader.at)))
+    reader.at++
 }
 
 function take(reader: Reader, pattern: RegExp): string {

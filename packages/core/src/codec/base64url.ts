@@ -30,33 +30,27 @@ export function encode(data: string | Uint8Array): string {
 
 /** Decodes to text; `undefined` unless the input is canonical base64url of valid UTF-8. */
 export function decode(encoded: string): string | undefined {
-  if (!isCanonical(encoded)) return undefined
-  if (nodeBuffer) {
-    const text = nodeBuffer.from(encoded, 'base64url').toString('utf8')
-    // Buffer replaces invalid bytes silently: only a text with U+FFFD needs the strict decoder.
-    if (!text.includes('\ufffd')) return text
-  }
+  const bytes = decodeBytes(encoded)
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(toBytes(encoded))
+    return bytes && utf8.decode(bytes)
   } catch {
     return undefined
   }
 }
 
-/** Decodes to bytes; `undefined` unless the input is canonical base64url. */
-export function decodeBytes(encoded: string): Uint8Array<ArrayBuffer> | undefined {
-  return isCanonical(encoded) ? toBytes(encoded) : undefined
-}
+const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-function toBytes(encoded: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(encoded.replace(/-/g, '+').replace(/_/g, '/'))
-  return Uint8Array.from(binary, (character) => character.charCodeAt(0))
-}
-
-/** The alphabet alone, a possible length, and no bits set in the unused tail of the last character. */
-function isCanonical(encoded: string): boolean {
-  if (!/^[\w-]*$/.test(encoded)) return false
-  const tail = encoded.length % 4
-  if (tail === 0) return true
-  return tail !== 1 && (tail === 2 ? /[AQgw]$/ : /[AEIMQUYcgkosw048]$/).test(encoded.slice(-1))
+/** Decodes to bytes; `undefined` unless encoding them gives the input again. */
+export function decodeBytes(encoded: string): Uint8Array | undefined {
+  if (nodeBuffer) {
+    const bytes = nodeBuffer.from(encoded, 'base64url')
+    return bytes.toString('base64url') === encoded ? bytes : undefined
+  }
+  try {
+    const binary = atob(encoded.replace(/-/g, '+').replace(/_/g, '/'))
+    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0))
+    return encode(bytes) === encoded ? bytes : undefined
+  } catch {
+    return undefined
+  }
 }

@@ -28,8 +28,7 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 function isSafe(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth === 0) return false
-  if (Array.isArray(value)) return value.every((item) => isSafe(item, depth - 1))
-  return Object.entries(value).every(
-    ([key, item]) => key !== '__proto__' && isSafe(item, depth - 1),
-  )
+  if (!isObject(value)) return Object.values(value).every((item) => isSafe(item, depth - 1))
+  for (const key in value) if (key === '__proto__' || !isSafe(value[key], depth - 1)) return false
+  return true
 }
