@@ -4,6 +4,7 @@
  * @module
  */
 import { isBuiltin } from 'node:module'
+import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import { files, packages, read, type Package } from '../repository.js'
 
@@ -23,13 +24,12 @@ const peers = /^(mppx|x402|@x402|@coinbase\/x402)([-/]|$)/
 
 const tagOf = (name: string) => packages.find(({ manifest }) => manifest.name === name)?.tag
 
-/** The bare package names that a file imports, statically or dynamically. */
+/** The names of the packages that a file imports, statically or dynamically. */
 function imported(file: string): readonly string[] {
-  const code = read(file).replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, '')
-  const specifiers = code.matchAll(/\b(?:from|import)\s*\(?\s*'([^'.#][^']*)'/g)
-  return [...specifiers]
-    .map(([, specifier = '']) => specifier)
-    .filter((specifier) => !isBuiltin(specifier))
+  return ts
+    .preProcessFile(read(file))
+    .importedFiles.map(({ fileName }) => fileName)
+    .filter((specifier) => !/^[.#]/.test(specifier) && !isBuiltin(specifier))
     .map((specifier) => specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/'))
 }
 
