@@ -20,10 +20,13 @@ export async function runWithDeadline<value>(ms: number, work: (signal: AbortSig
   return race(ms, () => work(controller.signal), () => controller.abort())
 }
 
-/** Like `runWithDeadline`, for work whose signal is made elsewhere. No timer for an answer that is there at once. */
+/**
+ * Like `runWithDeadline`, for work whose signal is made elsewhere. An answer that is there at once
+ * costs no timer.
+ */
 export async function race<value>(ms: number, work: () => value | Promise<value>, onLate: () => void): Promise<value> {
   const working = work()
-  if (!isThenable(working)) return working
+  if (!isThenable(working) || (await isPrompt(working))) return working
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -40,3 +43,15 @@ export async function race<value>(ms: number, work: () => value | Promise<value>
 
 const isThenable = <value>(value: value | Promise<value>): value is Promise<value> =>
   typeof (value as Promise<value> | undefined)?.then === 'function'
+
+/** A promise that nothing outside the process holds up is settled within this many microtasks. */
+const PROMPT = 16
+
+/** Whether a promise is settled without waiting for a timer, a socket or another thread. */
+export async function isPrompt(promise: Promise<unknown>): Promise<boolean> {
+  let settled = false
+  const note = () => void (settled = true)
+  promise.then(note, note)
+  for (let turn = 0; turn < PROMPT && !settled; turn++) await undefined
+  return settled
+}

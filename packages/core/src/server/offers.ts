@@ -69,11 +69,7 @@ async function issueWithFields(offer: Offer, inbound: Inbound, digest: string | 
 function create(offer: Offer, inbound: Inbound, digest: string | undefined, request = offer.encoded): Issued {
   const { kernel, method, options } = offer
   const expires = expiryOf(offer)
-  const opaque = PaymentRequest.serialize({
-    ...options.meta,
-    nonce: createNonce(),
-    ...(options.bind?.scope !== false && { scope: scopeOf(offer, inbound) }),
-  })
+  const opaque = createOpaque(offer, inbound)
   const bound = options.bind?.body === false ? undefined : digest
   const wire: Parameters<typeof ChallengeId.create>[0] = { realm: kernel.realm, method: method.name, intent: method.intent, request, expires, opaque }
   if (bound !== undefined) wire.digest = bound
@@ -81,6 +77,15 @@ function create(offer: Offer, inbound: Inbound, digest: string | undefined, requ
   const description = describe(offer, inbound)
   const header = `Payment id="${id}", ${offer.head}${request}"${description}${bound ? `, digest="${bound}"` : ''}, expires="${expires}", opaque="${opaque}"`
   return { id, header }
+}
+
+/** Only our own, header-safe texts need no canonicalization: it is written in order. */
+function createOpaque(offer: Offer, inbound: Inbound): string {
+  const { meta, bind } = offer.options
+  const nonce = createNonce()
+  const scope = bind?.scope === false ? undefined : scopeOf(offer, inbound)
+  if (meta || scope === undefined) return PaymentRequest.serialize({ ...meta, nonce, scope })
+  return base64url.encode(`{"nonce":"${nonce}","scope":"${scope}"}`)
 }
 
 function describe({ options }: Offer, inbound: Inbound): string {

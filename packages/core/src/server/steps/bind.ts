@@ -12,7 +12,7 @@ import * as PaymentRequest from '../../PaymentRequest.js'
 import { scopeOf } from '../offers.js'
 import { deepFreeze, pickIssued, withIssued, type Offer } from '../route.js'
 import type { Inbound } from '../transport.js'
-import { isRefusal, refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './capture.js'
 
 /** A credential that answers an offer of this route. */
 export type Bound = {
@@ -25,6 +25,8 @@ export type Bound = {
   /** Set when the challenge is ours but no longer good: expired, or the price has changed. */
   stale?: Refusal
 }
+
+type Opaque = Record<string, unknown> | undefined
 
 /**
  * Binds a credential to one of the route's offers.
@@ -43,21 +45,21 @@ export function bind(
   const candidates = offers.filter(({ method }) => method.name === wire.method && method.intent === wire.intent)
   if (candidates.length === 0) return refuse('method-unsupported')
   const offer = candidates.find((candidate) => candidate.encoded === wire.request) ?? (candidates[0] as Offer)
-  const mismatch = checkBinding(offer, wire, visit)
-  if (mismatch) return mismatch
-  return readTerms(candidates, offer, credential)
+  const opaque = wire.opaque === undefined ? undefined : PaymentRequest.deserialize(wire.opaque)
+  const mismatch = checkBinding(offer, { wire, opaque }, visit)
+  return mismatch ?? readTerms(candidates, offer, { credential, opaque })
 }
 
 /** What no recorded payment can outweigh: an id that is not ours, another place, another body. */
 function checkBinding(
   offer: Offer,
-  wire: Challenge.Wire,
+  { wire, opaque }: { wire: Challenge.Wire; opaque: Opaque },
   { inbound, body }: { inbound: Inbound; body: Uint8Array | undefined },
 ): Refusal | undefined {
   const { kernel, options } = offer
   if (wire.realm !== kernel.realm || !ChallengeId.verify(wire, kernel.keyring))
     return refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
-  if (options.bind?.scope !== false && readOpaque(wire)?.['scope'] !== scopeOf(offer, inbound))
+  if (options.bind?.scope !== false && opaque?.['scope'] !== scopeOf(offer, inbound))
     return refuse('invalid-challenge', { detail: 'This challenge was issued for another route or HTTP method.' })
   if (options.bind?.body === false) return undefined
   const matches = wire.digest === undefined ? body === undefined : BodyDigest.verify(wire.digest, body ?? '')
@@ -66,17 +68,18 @@ function checkBinding(
     : refuse('invalid-challenge', { detail: 'The request body is not the one that this challenge was issued for.' })
 }
 
-const readOpaque = (wire: Challenge.Wire): Record<string, unknown> | undefined =>
-  wire.opaque === undefined ? undefined : PaymentRequest.deserialize(wire.opaque)
-
-function readTerms(candidates: readonly Offer[], first: Offer, credential: Credential.Credential): Bound | Refusal {
+function readTerms(
+  candidates: readonly Offer[],
+  first: Offer,
+  { credential, opaque }: { credential: Credential.Credential; opaque: Opaque },
+): Bound | Refusal {
   const wire = credential.challenge
   const expires = wire.expires === undefined ? undefined : Expires.parse(wire.expires)
   if (expires === undefined) return refuse('invalid-challenge', { detail: 'This challenge has no expiry.' })
   const { offer, request } = matchPrice(candidates, first, wire)
   const bound: Bound = {
     offer,
-    challenge: decode(wire, request),
+    challenge: decode(wire, request, opaque),
     payload: credential.payload,
     source: credential.source,
     expires,
@@ -103,12 +106,20 @@ function matchPrice(
   return { offer: first, request: undefined }
 }
 
-function decode(wire: Challenge.Wire, request: Record<string, unknown> | undefined): Challenge.Challenge {
-  const { request: encoded, opaque, ...rest } = wire
-  const challenge = { ...rest, request: request ?? PaymentRequest.deserialize(encoded) ?? {}, wire } as Challenge.Challenge
-  const map = readOpaque(wire)
-  if (map) challenge.opaque = map as Record<string, string>
+/** Our own challenge, as it was when it was issued: its id has proved every parameter but the description. */
+function decode(wire: Challenge.Wire, request: Record<string, unknown> | undefined, opaque: Opaque): Challenge.Challenge {
+  const { id, realm, method, intent } = wire
+  const challenge: Challenge.Challenge = {
+    id,
+    realm,
+    method,
+    intent,
+    request: request ?? PaymentRequest.deserialize(wire.request) ?? {},
+    wire,
+  }
+  if (wire.expires !== undefined) challenge.expires = wire.expires
+  if (wire.digest !== undefined) challenge.digest = wire.digest
+  if (wire.description !== undefined) challenge.description = wire.description
+  if (opaque) challenge.opaque = opaque as Record<string, string>
   return challenge
 }
-
-export { isRefusal }

@@ -5,7 +5,7 @@
  */
 import type * as Challenge from '../../Challenge.js'
 import { isRejected } from '../../Outcome.js'
-import type { Presented, ReplayKey } from '../../Method.js'
+import type { Presented, ReplayKey, Server } from '../../Method.js'
 import { race } from '../deadline.js'
 import type { Inbound } from '../transport.js'
 import type { Bound } from './bind.js'
@@ -59,7 +59,7 @@ export async function present(bound: Bound): Promise<Presentation | Refusal> {
 export async function judge(bound: Bound, presentation: Presentation, inbound: Inbound): Promise<Judged | Refusal> {
   const { kernel, method } = bound.offer
   try {
-    const judged = await race(
+    const judged = asksNothing(method) ? { presentation, replay: undefined, payer: undefined } : await race(
       kernel.deadlines.settle,
       () => askRail(bound, presentation),
       () => presentation.abort(),
@@ -73,6 +73,9 @@ export async function judge(bound: Bound, presentation: Presentation, inbound: I
     return { ...refusalOf(cause, method), recoverable: true }
   }
 }
+
+/** The one-hook form judges while it settles. */
+const asksNothing = ({ validate, replayKey, payer }: Server): boolean => !validate && !replayKey && !payer
 
 const allows = async (answer: boolean | Promise<boolean>): Promise<boolean> => (await answer) === true
 

@@ -6,6 +6,7 @@
 import * as base64url from '../../codec/base64url.js'
 import type * as Errors from '../../Errors.js'
 import * as Receipt from '../../Receipt.js'
+import { isPrompt } from '../deadline.js'
 import { warn } from '../events.js'
 import { issue } from '../offers.js'
 import type { Offer } from '../route.js'
@@ -117,7 +118,8 @@ export async function readAnswer(response: Response, limit: number): Promise<Rea
   let size = 0
   for (;;) {
     const next = reader.read()
-    const part = await atOnce(next)
+    // A body made of a string or bytes is there at once; one that streams is not.
+    const part = (await isPrompt(next)) ? await next : await Promise.race([next, nextTurn()])
     if (part?.done) break
     if (part) {
       chunks.push(part.value)
@@ -132,13 +134,8 @@ export async function readAnswer(response: Response, limit: number): Promise<Rea
 const rebuild = (response: Response, body: BodyInit | null): Response =>
   new Response(body, { status: response.status, statusText: response.statusText, headers: response.headers })
 
-/** A body made of a string or bytes is there within a few microtasks, one that streams is not. */
-async function atOnce<value>(promise: Promise<value>): Promise<value | undefined> {
-  let value: value | undefined
-  promise.then((answer) => (value = answer)).catch(() => {})
-  for (let tick = 0; tick < 16 && value === undefined; tick++) await undefined
-  return value ?? Promise.race([promise, new Promise<undefined>((resolve) => setTimeout(resolve, 0))])
-}
+const nextTurn = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, 0))
+
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 
