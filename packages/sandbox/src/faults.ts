@@ -105,8 +105,11 @@ async function strike(
   const answer = fail === undefined || executed ? await carryOut() : undefined
   if (delay > 0) await Promise.race([sleep(delay), cleared])
   if (fail === 'hang') await cleared
-  if (fail === 'drop' || fail === 'hang') return { breakage: 'drop' }
-  if (fail === undefined) return answer ?? carryOut()
+  if (fail === undefined && answer) return answer
+  return typeof fail === 'object' ? failed(fail) : { breakage: 'drop' }
+}
+
+function failed(fail: { status: number } | RpcError): Answer | Breakage {
   return 'status' in fail ? { breakage: fail } : { error: fail }
 }
 

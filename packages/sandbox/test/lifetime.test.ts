@@ -41,7 +41,7 @@ describe('the chain ends with the process that started it', () => {
     expect(await untilGone(anvilUrl)).toBeLessThan(2_000)
   })
 
-  test('stop lets the process end by itself', async () => {
+  test('stop lets the process end by itself', { timeout: 20_000 }, async () => {
     const { child } = await spawnOwner('stop')
     const code = await new Promise((resolve) => child.once('exit', resolve))
     expect(code).toBe(0)

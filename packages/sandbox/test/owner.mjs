@@ -1,9 +1,9 @@
 /** Owns a chain and ends in the way that its argument says. */
 import { run } from '../dist/tempo/anvil.js'
-import { Tempo } from '../dist/tempo.js'
 
 const [, , mode] = process.argv
 if (mode === 'stop') {
+  const { Tempo } = await import('../dist/tempo.js')
   const chain = await Tempo.start({ quiet: true })
   await chain.account()
   await chain.stop()
