@@ -180,6 +180,14 @@ export type Server<
   readonly '~options'?: options
 }
 
+/** A server method of any shape, to constrain what lists of methods may hold. */
+// oxlint-disable-next-line typescript/no-explicit-any -- options are contravariant in hooks, covariant in defaults
+export type AnyServer = Server<any, any>
+
+/** What a route still has to say when the method has defaults. */
+export type WithDefaults<options, defaults> = Omit<options, keyof defaults> &
+  Partial<Pick<options, keyof defaults & keyof options>>
+
 /** What the one-hook form returns, and short for a settled outcome. */
 export type Reference = Omit<Settled, 'status'> & { status?: undefined }
 
@@ -224,7 +232,11 @@ export function toServer<
   method extends Method,
   options = Input<method['schema']['request']>,
   validated = unknown,
->(method: method, options: toServer.Options<method, options, validated>): Server<method, options> {
+  const defaults extends Partial<options> = {},
+>(
+  method: method,
+  options: toServer.Options<method, options, validated> & { defaults?: defaults | undefined },
+): Server<method, WithDefaults<options, defaults>> {
   const { verify, settle, broadcast, transformRequest, request, ...rest } = options
   const act = verify ?? settle ?? broadcast
   if (!act)
@@ -242,14 +254,13 @@ export function toServer<
     ...method,
     ...rest,
     ...(wire && { request: wire }),
-    settle: act as Server<method, options>['settle'],
+    settle: act,
     oneHook: verify !== undefined,
-  }) as Server<method, options>
+  }) as unknown as Server<method, WithDefaults<options, defaults>>
 }
 
 export declare namespace toServer {
   type Options<method extends Method, options, validated> = {
-    defaults?: Partial<options> | undefined
     request?: ((options: options) => RequestOf<method>) | undefined
     issued?: Issued<method> | undefined
     validate?: ((presented: Presented<method>) => MaybePromise<validated | Rejected>) | undefined

@@ -12,7 +12,7 @@ import { createOffer, type RouteOptions } from './route.js'
 
 export { toNodeListener } from './node.js'
 
-type AnyServer = Method.Server<Method.Method, never>
+type AnyServer = Method.AnyServer
 type Flatten<methods> = methods extends readonly (infer entry)[] ? (entry extends readonly (infer inner)[] ? inner : entry) : never
 type OptionsOf<method> = method extends { readonly '~options'?: infer options } ? NonNullable<options> : never
 type Named<methods, name> = Extract<methods, { readonly name: name }>
