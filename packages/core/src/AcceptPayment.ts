@@ -74,7 +74,7 @@ export function serialize(items: readonly serialize.Item[]): string {
  *
  * @see core draft, Client Payment Preferences
  */
-export function rank<const offer extends { readonly method: string; readonly intent: string }>(
+export function rank<offer extends { readonly method: string; readonly intent: string }>(
   offers: readonly offer[],
   preferences: string | readonly Range[] | null | undefined,
 ): readonly offer[] {

@@ -51,12 +51,16 @@ export type Challenge<request = Record<string, unknown>> = {
 }
 
 export declare namespace from {
-  type Options<request extends object = object> = {
+  type Options = {
+    /** Not empty. */
     id: string
     realm: string
+    /** Lower-case ASCII letters. */
     method: string
+    /** ASCII letters, digits and hyphens. */
     intent: string
-    request: request
+    /** What to pay; a JSON object. */
+    request: object
     /** RFC 3339 text, or a date. */
     expires?: string | Date | undefined
     digest?: string | undefined
@@ -88,8 +92,9 @@ export function from(options: from.Options): Challenge {
   check(isIntent(intent), 'intent must be ASCII letters, digits and hyphens')
   check(time === undefined || Expires.parse(time) !== undefined, 'expires must be RFC 3339')
   check(!opaque || isTextMap(opaque), 'opaque must be a flat map of strings')
+  check(!extensions || isTextMap(extensions), 'extensions must be a flat map of strings')
   for (const name in extensions)
-    check(isExtension(name), `extension "${name}" must be a lower-case token that no draft defines`)
+    check(isExtension(name), `extension "${name}" must be a lower-case token of no other meaning`)
   const wire: Wire = {
     id,
     realm,
@@ -128,11 +133,8 @@ export function decode(wire: Wire): Challenge | undefined {
     if (!opaque || !isTextMap(opaque)) return undefined
     challenge.opaque = opaque
   }
-  for (const name in wire) {
-    const value = wire[name]
-    if (value === undefined || parameters.includes(name)) continue
-    challenge.extensions = { ...challenge.extensions, [name]: value }
-  }
+  const extensions = extensionsOf(wire)
+  if (extensions) challenge.extensions = extensions
   return challenge
 }
 
@@ -202,10 +204,8 @@ export function serialize(challenge: Challenge | Wire): string {
     const value = wire[name]
     if (value !== undefined) written.push(`${name}="${quote(value)}"`)
   }
-  for (const name of Object.keys(wire)) {
-    const value = wire[name]
-    if (value === undefined || parameters.includes(name)) continue
-    check(isExtension(name), `extension "${name}" must be a lower-case token`)
+  for (const [name, value] of Object.entries(extensionsOf(wire) ?? {})) {
+    check(isExtension(name), `extension "${name}" must be a lower-case token of no other meaning`)
     written.push(`${name}="${quote(value)}"`)
   }
   return `Payment ${written.join(', ')}`
@@ -247,6 +247,15 @@ const parameters = [
   'expires',
   'opaque',
 ]
+
+function extensionsOf(wire: Wire): Record<string, string> | undefined {
+  let extensions: Record<string, string> | undefined
+  for (const name in wire) {
+    const value = wire[name]
+    if (value !== undefined && !parameters.includes(name)) (extensions ??= {})[name] = value
+  }
+  return extensions
+}
 
 function isExtension(name: string): boolean {
   return (

@@ -25,7 +25,7 @@ const minimumBytes = 32
  * Prepares one secret or several, the newest first.
  *
  * @example
- * const keyring = ChallengeId.keyring([process.env.MPP_SECRET_KEY, process.env.MPP_OLD_SECRET_KEY])
+ * const keyring = ChallengeId.keyring([secretKey, previousSecretKey])
  *
  * @throws TypeError when a secret is missing or shorter than 32 bytes of UTF-8.
  * @see core draft, Challenge-Binding Secret Management
@@ -36,7 +36,7 @@ export function keyring(secret: string | readonly string[]): Keyring {
   return [first, ...older]
 }
 
-const remedy = `Make one with: node -e "console.log(crypto.randomBytes(32).toString('base64'))"`
+const remedy = 'Make one with: openssl rand -base64 32'
 
 function prepare(secret: string): Key {
   const bytes = new TextEncoder().encode(secret)
