@@ -34,7 +34,7 @@ const priced = new Set([
 ])
 
 /** How long `eth_sendRawTransactionSync` waits unless its second parameter says otherwise, in milliseconds. */
-const syncTimeout = 10_000
+const syncTimeout = 5_000
 
 /** `Transfer(address,address,uint256)`. */
 const transferTopic = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
