@@ -181,7 +181,7 @@ async function typecheck(name, project, specifiers) {
       module,
       moduleResolution,
       target: 'es2023',
-      lib: ['es2023', 'dom', 'dom.iterable'],
+      lib: ['es2023', 'dom', 'dom.iterable', 'esnext.disposable'],
     }
     const config = {
       compilerOptions: { ...options, strict: true, noEmit: true, types: [] },
