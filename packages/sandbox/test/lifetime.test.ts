@@ -1,8 +1,11 @@
 import { Tempo } from '@polyrail/sandbox/tempo'
 import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 
 const owner = fileURLToPath(new URL('owner.mjs', import.meta.url))
 
@@ -108,6 +111,21 @@ describe('start and stop', () => {
     await new Promise((resolve) => setTimeout(resolve, 30))
     await chain.stop()
     expect(await silent).toBe('cut')
+  })
+
+  test('a long run leaves nothing in the home directory', { timeout: 20_000 }, async () => {
+    const home = await mkdtemp(join(tmpdir(), 'sandbox-home-'))
+    vi.stubEnv('HOME', home)
+    const chain = await Tempo.start({ quiet: true })
+    vi.unstubAllEnvs()
+    await fetch(chain.rpcUrl, {
+      method: 'POST',
+      body: '{"id":1,"method":"anvil_mine","params":["0x300"]}',
+    })
+    expect(await chain.client().getBlockNumber()).toBe(0x300n)
+    await chain.stop()
+    expect(await readdir(home)).toEqual([])
+    await rm(home, { recursive: true })
   })
 
   test.each([4217, 42431, 31318, 1])('refuses the public chain id %i', async (chainId) => {

@@ -27,8 +27,9 @@ const startTimeout = 20_000
  */
 export async function run({ binary = find(), chainId }: run.Options): Promise<run.Anvil> {
   const args = ['--network', 'tempo', '--hardfork', 'T4', '--chain-id', String(chainId)]
-  // The last account is the sandbox's own purse, see funding.ts.
-  args.push('--accounts', '11', '--port', '0')
+  // The last account is the sandbox's own purse, see funding.ts. Without a limit, anvil writes the states of old blocks to
+  // the home directory (300 MB after 1,500 blocks) and leaves them there; transactions and receipts are kept all the same.
+  args.push('--accounts', '11', '--port', '0', '--prune-history', '100')
   const windows = process.platform === 'win32'
   const [file, argv] = windows ? [binary, args] : ['/bin/sh', ['-c', leash, 'sh', binary, ...args]]
   const child = spawn(file, argv, { detached: !windows, stdio: ['pipe', 'pipe', 'ignore'] })

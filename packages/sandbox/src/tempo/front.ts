@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Hex } from 'viem'
+import { type Hex, keccak256 } from 'viem'
 import { type Answer, failure, isRecord } from '../json-rpc.js'
 import { feeManager } from './constants.js'
 import { call, estimateGas, isBatch } from './simulate.js'
@@ -107,7 +107,7 @@ async function sendSync(params: readonly unknown[], { up }: Context): Promise<An
   const sent = await up('eth_sendRawTransaction', [raw])
   const known = 'error' in sent && sent.error.message.includes('already imported')
   if ('error' in sent && !known) return sent
-  const hash = known ? await hashOf(raw) : (sent as { result: unknown }).result
+  const hash = 'error' in sent ? keccak256(raw as Hex) : sent.result
   const patience = typeof timeout === 'number' ? timeout : syncTimeout
   const deadline = performance.now() + patience
   for (let misses = 0, pause = 5; performance.now() < deadline; pause = Math.min(pause + 5, 50)) {
@@ -121,11 +121,6 @@ async function sendSync(params: readonly unknown[], { up }: Context): Promise<An
   }
   // EIP-7966: code 4, with the hash by which to ask later.
   return failure(4, `the transaction was not included within ${patience} ms`, hash)
-}
-
-async function hashOf(raw: unknown): Promise<Hex> {
-  const { keccak256 } = await import('viem')
-  return keccak256(raw as Hex)
 }
 
 /** A receipt, or several, with the fee's payer and token, as the fee's own Transfer log tells them. */
