@@ -9,7 +9,7 @@ import { tokens } from './constants.js'
 import { expectResult, type Upstream } from './upstream.js'
 
 /** 1,000 units of a stablecoin. */
-export const defaultAmount = 1_000_000_000n
+const defaultAmount = 1_000_000_000n
 
 /** More than four first transfers to a new account cost (some 300,000 each). */
 const gas = 3_000_000n
