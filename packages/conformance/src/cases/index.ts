@@ -5,7 +5,11 @@
  */
 import type { Bench } from '../bench.js'
 import type { Case } from '../case.js'
+import type { ClientBench } from '../purse.js'
 import type { Wire } from '../wire.js'
+import { consent } from './client/consent.js'
+import { payment } from './client/payment.js'
+import { reading } from './client/reading.js'
 import { binding as methodBinding } from './method/binding.js'
 import { challenge as methodChallenge } from './method/challenge.js'
 import { concurrency } from './method/concurrency.js'
@@ -54,5 +58,8 @@ export function methodCases(options: { copies?: number } = {}): readonly Case<Be
     ...operator,
   ]
 }
+
+/** For a paying client. */
+export const clientCases: readonly Case<ClientBench>[] = [...payment, ...consent, ...reading]
 
 export { concurrentCopies } from './method/concurrency.js'

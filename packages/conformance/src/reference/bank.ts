@@ -20,7 +20,7 @@ export type Bank = ReturnType<typeof createBank>
  *
  * @example
  * const bank = createBank()
- * await bank.transfer({ from: 'ann', to: 'shop', amount: 10n, key: 'once' })
+ * await bank.transfer({ from: 'ann', to: 'shop', amount: 10n, memo: 'tea' })
  * bank.moves() // 1
  */
 export function createBank() {
@@ -51,16 +51,16 @@ export function createBank() {
       const given = Buffer.from(signature, 'base64url')
       return given.length === expected.length && timingSafeEqual(given, expected)
     },
-    /** Moves money; the same key moves it once and always gets the same reference. */
+    /** Moves money, as often as it is told to: nothing here saves a server that asks twice. */
     transfer: (order: Order) => network.call(() => ledger.move(order)),
-    /** Finds a transfer by its key. */
-    find: async (key: string) => ledger.find(key),
+    /** Finds a transfer by its memo. */
+    find: async (memo: string) => ledger.find(memo),
     ...createTokens(ledger.move, network),
     ...createInvoices(ledger.move, network),
   }
 }
 
-type Order = { from: string; to: string; amount: bigint; key: string }
+type Order = { from: string; to: string; amount: bigint; memo: string }
 type Move = (order: Order) => string
 type Network = ReturnType<typeof createNetwork>
 
@@ -69,17 +69,15 @@ function createLedger(balances: Map<string, bigint>) {
   let count = 0
   return {
     count: () => count,
-    find: (key: string) => references.get(key),
-    move({ from, to, amount, key }: Order): string {
-      const done = references.get(key)
-      if (done !== undefined) return done
+    find: (memo: string) => references.get(memo),
+    move({ from, to, amount, memo }: Order): string {
       const balance = balances.get(from) ?? 0n
       if (amount > balance) throw new BankRefusal('insufficient funds')
       balances.set(from, balance - amount)
       balances.set(to, (balances.get(to) ?? 0n) + amount)
       count += 1
       const reference = `move-${count}`
-      references.set(key, reference)
+      references.set(memo, reference)
       return reference
     },
   }
@@ -107,21 +105,25 @@ const failure = () => Object.assign(new Error('connection reset'), { code: 'ECON
 
 /** Bearer tokens of a fixed worth, each redeemed once. */
 function createTokens(move: Move, network: Network) {
-  const tokens = new Map<string, { from: string; amount: bigint; key?: string }>()
+  type Token = { from: string; amount: bigint; spent?: { by: string; reference: string } }
+  const tokens = new Map<string, Token>()
   return {
     mint(from: string, amount: bigint): string {
       const token = randomUUID()
       tokens.set(token, { from, amount })
       return token
     },
-    redeem: (token: string, { to, amount, key }: Omit<Order, 'from'>) =>
+    /** Whose token it is and what it is worth, whether or not it is spent. */
+    worth: (token: string) => tokens.get(token),
+    /** Redeems a token; asked again by the same redeemer, it gives the same reference. */
+    redeem: (token: string, { to, amount, by }: { to: string; amount: bigint; by: string }) =>
       network.call(() => {
         const found = tokens.get(token)
         if (!found) throw new BankRefusal('no such token')
         if (found.amount !== amount) throw new BankRefusal('the token is worth another amount')
-        if (found.key !== undefined && found.key !== key) throw new BankRefusal('spent')
-        found.key = key
-        return move({ from: found.from, to, amount, key })
+        if (found.spent && found.spent.by !== by) throw new BankRefusal('spent')
+        found.spent ??= { by, reference: move({ from: found.from, to, amount, memo: token }) }
+        return found.spent.reference
       }),
   }
 }
@@ -139,7 +141,7 @@ function createInvoices(move: Move, network: Network) {
     async payInvoice(from: string, hash: string): Promise<string> {
       const invoice = invoices.get(hash)
       if (!invoice) throw new BankRefusal('no such invoice')
-      move({ from, to: invoice.to, amount: invoice.amount, key: hash })
+      move({ from, to: invoice.to, amount: invoice.amount, memo: hash })
       invoice.paid = true
       return invoice.preimage
     },

@@ -78,17 +78,17 @@ function createServer(bank: Bank) {
         })
       if ((bank.balance(payer) ?? 0n) < BigInt(challenge.request.amount))
         return Outcome.rejected('payment-insufficient', { detail: 'The payer has too little.' })
-      return { key: keyOf({ credential: { payload } }) }
+      return { memo: memoOf({ credential: { payload } }) }
     },
     // The signature names the challenge, so the order dies with it.
-    replayKey: (presented) => ({ key: keyOf(presented), ttl: 900 }),
+    replayKey: (presented) => ({ key: memoOf(presented), ttl: 900 }),
     async settle({ challenge: { request }, credential: { payload }, validated }) {
       const amount = BigInt(request.amount)
-      const order = { from: payload.payer, to: request.recipient, amount, key: validated.key }
+      const order = { from: payload.payer, to: request.recipient, amount, memo: validated.memo }
       return { reference: await bank.transfer(order) }
     },
     async reconcile(presented) {
-      const reference = await bank.find(keyOf(presented))
+      const reference = await bank.find(memoOf(presented))
       return reference === undefined
         ? Outcome.unsettled({ retryAfter: 1 })
         : Outcome.settled({ reference })
@@ -110,7 +110,7 @@ function createClient(bank: Bank) {
   })
 }
 
-const keyOf = ({ credential }: { credential: Pick<Presented['credential'], 'payload'> }): string =>
+const memoOf = ({ credential }: { credential: Pick<Presented['credential'], 'payload'> }): string =>
   `${credential.payload.payer}/${credential.payload.nonce}`
 
 /** What the payer signs. */
