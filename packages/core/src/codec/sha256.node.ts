@@ -17,6 +17,11 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(hash(bytes))
 }
 
+/** The SHA-256 digest of a text's UTF-8 bytes, as base64url without padding. */
+export function sha256Text(text: string): string {
+  return hashText(text)
+}
+
 /** Prepares a secret of any length for {@link hmac}. */
 export function hmacKey(secret: Uint8Array): HmacKey {
   const key = Buffer.alloc(blockSize)
@@ -47,6 +52,6 @@ const hash: (bytes: Uint8Array) => Uint8Array = crypto.hash
   ? (bytes) => crypto.hash('sha256', bytes, 'buffer')
   : (bytes) => crypto.createHash('sha256').update(bytes).digest()
 
-const hashText: (bytes: Uint8Array) => string = crypto.hash
-  ? (bytes) => crypto.hash('sha256', bytes, 'base64url')
-  : (bytes) => crypto.createHash('sha256').update(bytes).digest('base64url')
+const hashText: (data: Uint8Array | string) => string = crypto.hash
+  ? (data) => crypto.hash('sha256', data, 'base64url')
+  : (data) => crypto.createHash('sha256').update(data).digest('base64url')

@@ -15,6 +15,11 @@ export function sha256(bytes: Uint8Array): Uint8Array {
   return digest(initialState, bytes, 0)
 }
 
+/** The SHA-256 digest of a text's UTF-8 bytes, as base64url without padding. */
+export function sha256Text(text: string): string {
+  return base64url.encode(sha256(new TextEncoder().encode(text)))
+}
+
 /** Prepares a secret of any length for {@link hmac}. */
 export function hmacKey(secret: Uint8Array): HmacKey {
   const key = new Uint8Array(blockSize)

@@ -5,7 +5,7 @@
  */
 import type * as Challenge from '../Challenge.js'
 import type * as Errors from '../Errors.js'
-import type { Receipt } from '../Receipt.js'
+import * as Receipt from '../Receipt.js'
 import { keepLease } from './lease.js'
 import type { Offer } from './route.js'
 import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
@@ -29,7 +29,7 @@ export interface Unpaid {
 export interface Paid {
   readonly status: 200
   /** Absent for an HTTP method that the server never charges. */
-  readonly receipt: Receipt | undefined
+  readonly receipt: Receipt.Receipt | undefined
   /** The challenge that was paid. */
   readonly challenge: Challenge.Challenge | undefined
   /** Who the payer says they are. */
@@ -126,7 +126,7 @@ function createPaid(visit: PaidVisit): Paid {
 
 function respond({ bound, receipt, inbound }: PaidVisit, response: Response): Response {
   const { method, kernel } = bound.offer
-  const receipted = attachReceipt(response, receipt)
+  const receipted = attachReceipt(response, Receipt.serialize(receipt))
   const last = method.onRespond?.(receipt, receipted) ?? receipted
   kernel.events.emit('delivered', () => ({ ...describe(bound, inbound), receipt }))
   return last

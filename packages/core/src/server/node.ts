@@ -122,12 +122,12 @@ function fromNode(message: NodeRequest): Inbound | undefined {
   return {
     method,
     url,
+    hasBody: mayHaveBody(method) && carriesBody(message),
     header(name) {
       const value = message.headers[name]
       return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
     },
     async body(limit) {
-      if (!mayHaveBody(method)) return undefined
       const read = await body(limit)
       if (read instanceof Uint8Array) bytes = read
       return read
@@ -135,6 +135,13 @@ function fromNode(message: NodeRequest): Inbound | undefined {
     request: () => createRequest(message, { method, url, body: captured ? bytes : undefined, streaming: !captured && mayHaveBody(method) }),
   }
 }
+
+/** As HTTP says it: a body is announced by one of two headers (HTTP/2 may announce none). */
+const carriesBody = ({ headers, rawBody }: NodeRequest): boolean =>
+  rawBody !== undefined ||
+  headers['transfer-encoding'] !== undefined ||
+  headers[':method'] !== undefined ||
+  (headers['content-length'] !== undefined && headers['content-length'] !== '0')
 
 const readNodeBody = (message: NodeRequest, limit: number) =>
   message.rawBody === undefined

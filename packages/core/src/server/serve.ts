@@ -5,10 +5,9 @@
  */
 import type * as Errors from '../Errors.js'
 import type { Receipt } from '../Receipt.js'
-import { scopeOf } from './offers.js'
 import type { Offer } from './route.js'
 import { bind, type Bound } from './steps/bind.js'
-import { capture, isRefusal, refuse, type Refusal } from './steps/capture.js'
+import { capture, isRefusal, limit, refuse, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { judge, present, type Presentation } from './steps/judge.js'
 import { replay, replyWith } from './steps/respond.js'
@@ -33,9 +32,11 @@ export type PaidVisit = { bound: Bound; lease: Lease; receipt: Receipt; settleme
 export async function serve(offers: readonly Offer[], inbound: Inbound): Promise<Verdict> {
   const { kernel } = offers[0] as Offer
   if (kernel.free.has(inbound.method)) return { status: 'free' }
-  const token = await capture(kernel, inbound)
-  const body = isRefusal(token) ? undefined : await captureBody(offers, inbound)
+  const token = capture(kernel, inbound)
   if (isRefusal(token)) return refused(offers, token, { inbound, body: undefined })
+  const limited = kernel.limit && (await limit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
+  if (limited) return refused(offers, limited, { inbound, body: undefined })
+  const body = inbound.hasBody && bindsBody(offers) ? await inbound.body(kernel.maxBodyBytes) : undefined
   if (body === TOO_LARGE) return refused(offers, refuse('body-too-large'), { inbound, body: undefined })
   const visit = { inbound, body }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
@@ -48,10 +49,7 @@ export async function serve(offers: readonly Offer[], inbound: Inbound): Promise
   }
 }
 
-const captureBody = async (offers: readonly Offer[], inbound: Inbound) =>
-  offers.some(({ options }) => options.bind?.body !== false)
-    ? inbound.body((offers[0] as Offer).kernel.maxBodyBytes)
-    : undefined
+const bindsBody = (offers: readonly Offer[]): boolean => offers.some(({ options }) => options.bind?.body !== false)
 
 async function pay(
   offers: readonly Offer[],
@@ -60,7 +58,8 @@ async function pay(
 ): Promise<Verdict | Refusal> {
   const bound = bind(offers, token, { inbound, body })
   if (isRefusal(bound)) return bound
-  const presentation = await present(bound)
+  const read = present(bound)
+  const presentation = read instanceof Promise ? await read : read
   if (isRefusal(presentation)) return presentation
   const claimed = await judgeAndClaim(bound, presentation, { inbound, token })
   if (isRefusal(claimed)) return claimed
@@ -76,9 +75,10 @@ async function judgeAndClaim(
   const visit: Visit = {
     credential: fingerprint(token),
     idempotencyKey: inbound.header('idempotency-key'),
-    scope: scopeOf(bound.offer, inbound),
+    scope: bound.scope,
   }
-  const judged = bound.stale ?? (await judge(bound, presentation, inbound))
+  const judging = bound.stale ?? judge(bound, presentation, inbound)
+  const judged = judging instanceof Promise ? await judging : judging
   if (!isRefusal(judged)) return claim(bound, judged, visit)
   return ((bound.stale || judged.recoverable) && (await recall(bound, visit))) || judged
 }

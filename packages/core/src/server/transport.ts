@@ -14,6 +14,8 @@ export interface Inbound {
   readonly scope?: string | undefined
   /** A header's value, several joined by `, `; null when absent. */
   header(name: string): string | null
+  /** False when there is surely no body to bind. */
+  readonly hasBody: boolean
   /** The body's bytes, read once for everyone; undefined when there is none. */
   body(limit: number): Promise<Uint8Array | undefined | typeof TOO_LARGE>
   /** The request for the application, its body unread. */
@@ -42,10 +44,10 @@ export function fromRequest(request: Request, options: fromRequest.Options = {})
     method: request.method,
     url: request.url,
     scope: options.scope,
+    hasBody: options.body !== undefined || (mayHaveBody(request.method) && request.body !== null),
     header: (name) => headers.get(name),
     body(limit) {
       if (options.body !== undefined) return Promise.resolve(toBytes(options.body))
-      if (!mayHaveBody(request.method) || request.body === null) return NO_BODY
       if (request.bodyUsed)
         throw new TypeError(
           'The request body was read before the payment check, so it cannot be bound to the payment. Call the payment handler first, or pass the bytes: handler(request, { body }).',
@@ -60,13 +62,13 @@ export declare namespace fromRequest {
   type Options = { body?: Uint8Array | string | undefined; scope?: string | undefined }
 }
 
-const NO_BODY = Promise.resolve(undefined)
-
 /** True for HTTP methods whose body is bound to the payment. */
 export const mayHaveBody = (method: string): boolean => method !== 'GET' && method !== 'HEAD'
 
-const toBytes = (body: Uint8Array | string): Uint8Array =>
-  typeof body === 'string' ? new TextEncoder().encode(body) : body
+function toBytes(body: Uint8Array | string): Uint8Array | undefined {
+  const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+  return bytes.length === 0 ? undefined : bytes
+}
 
 /** Reads a stream to its end, giving up at `limit` bytes. */
 export async function readBody(

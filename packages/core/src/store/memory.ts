@@ -5,7 +5,14 @@
  */
 import type { Claim, Entry, Store, update, Value } from '../Store.js'
 
-type Slot = { value: Value; expires: number; bucket: number }
+type Slot = { value: Value; expires: number }
+type Shelf = Map<string, Slot>
+
+/**
+ * Longest life, in seconds, of what stands on each shelf. On a shelf, keys stand in the order of
+ * their writing and so about in the order of their expiry: a sweep looks at the front alone.
+ */
+const SHELVES = [60, 900, 7200, 90_000, 40 * 86_400, Infinity] as const
 
 /**
  * Makes a store in this process's memory. Good for tests, demos and single-process services that
@@ -21,32 +28,51 @@ type Slot = { value: Value; expires: number; bucket: number }
  */
 export function memory(options: memory.Options = {}): memory.Memory {
   const { maxKeys = 1_000_000, now = Date.now } = options
-  const slots = new Map<string, Slot>()
-  const calendar = createCalendar(slots)
+  const shelves: readonly Shelf[] = SHELVES.map(() => new Map())
   const waiting = new Map<string, Set<() => void>>()
+  let nextSweep = 0
 
-  function live(key: string): Slot | undefined {
-    const slot = slots.get(key)
-    if (slot === undefined || slot.expires > now()) return slot
-    remove(key, slot)
+  function shelfOf(key: string): Shelf | undefined {
+    for (const shelf of shelves) if (shelf.has(key)) return shelf
     return undefined
   }
 
-  function remove(key: string, slot: Slot): void {
-    slots.delete(key)
-    calendar.forget(key, slot.bucket)
+  function count(): number {
+    let sum = 0
+    for (const shelf of shelves) sum += shelf.size
+    return sum
+  }
+
+  function read(key: string, at: number): Value | undefined {
+    const slot = shelfOf(key)?.get(key)
+    return slot !== undefined && slot.expires > at ? slot.value : undefined
+  }
+
+  function write(key: string, value: Value, { ttl, at }: { ttl: number; at: number }): void {
+    const from = shelfOf(key)
+    const to = shelves[SHELVES.findIndex((most) => ttl <= most)] as Shelf
+    if (!from && count() >= maxKeys && sweep(at) === 0)
+      throw new Error(`The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`)
+    // Deleting first puts the key last, where its new expiry belongs.
+    from?.delete(key)
+    to.set(key, { value, expires: at + ttl * 1000 })
     wake(key)
   }
 
-  function write(key: string, value: Value, ttl: number): void {
-    const at = now()
-    const old = slots.get(key)
-    if (old) calendar.forget(key, old.bucket)
-    else if (slots.size >= maxKeys && calendar.sweep(at) === 0)
-      throw new Error(`The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`)
-    const expires = at + ttl * 1000
-    slots.set(key, { value, expires, bucket: calendar.note(key, at, expires) })
-    wake(key)
+  function sweep(at: number): number {
+    const before = count()
+    for (const shelf of shelves)
+      for (const [key, slot] of shelf) {
+        if (slot.expires > at) break
+        shelf.delete(key)
+      }
+    return before - count()
+  }
+
+  function sweepWhenDue(at: number): void {
+    if (at < nextSweep) return
+    nextSweep = at + 1000
+    sweep(at)
   }
 
   function wake(key: string): void {
@@ -60,35 +86,35 @@ export function memory(options: memory.Options = {}): memory.Memory {
     name: 'memory',
     volatile: true,
     get size() {
-      calendar.sweep(now())
-      return slots.size
+      sweep(now())
+      return count()
     },
     async get(key) {
-      return live(key)?.value
+      return read(key, now())
     },
     async set(key, value, { ttl }) {
-      calendar.sweepWhenDue(now())
-      write(key, value, ttl)
+      const at = now()
+      sweepWhenDue(at)
+      write(key, value, { ttl, at })
     },
     async delete(key) {
-      const slot = slots.get(key)
-      if (slot) remove(key, slot)
+      shelfOf(key)?.delete(key)
+      wake(key)
     },
     async update(key, change: update.Change, { ttl }) {
-      calendar.sweepWhenDue(now())
-      const current = live(key)?.value
+      const at = now()
+      const current = read(key, at)
       const next = change(current)
       if (next === undefined) return current
-      write(key, next, ttl)
+      write(key, next, { ttl, at })
       return next
     },
     async claim(entries: readonly Entry[]): Promise<Claim> {
-      calendar.sweepWhenDue(now())
-      for (const { key } of entries) {
-        if (live(key) === undefined) continue
-        return { claimed: false, existing: entries.map((entry) => live(entry.key)?.value) }
-      }
-      for (const { key, value, ttl } of entries) write(key, value, ttl)
+      const at = now()
+      sweepWhenDue(at)
+      for (const { key } of entries)
+        if (read(key, at) !== undefined) return { claimed: false, existing: entries.map((entry) => read(entry.key, at)) }
+      for (const { key, value, ttl } of entries) write(key, value, { ttl, at })
       return { claimed: true }
     },
     wait(key, { timeout, signal }) {
@@ -113,45 +139,4 @@ export declare namespace memory {
   type Options = { maxKeys?: number | undefined; now?: (() => number) | undefined }
   /** A store that can also say how many unexpired keys it holds. */
   type Memory = Store & { readonly size: number; wait: NonNullable<Store['wait']> }
-}
-
-const MINUTE = 60_000
-const DAY = 24 * 60 * MINUTE
-
-/** Files keys by the time at which they expire, coarsely, so that a sweep only looks at what is due. */
-function createCalendar(slots: Map<string, Slot>) {
-  const buckets = new Map<number, Set<string>>()
-  let nextSweep = 0
-
-  function sweep(at: number): number {
-    const before = slots.size
-    for (const [due, keys] of buckets) {
-      if (due > at) continue
-      for (const key of keys) slots.delete(key)
-      buckets.delete(due)
-    }
-    return before - slots.size
-  }
-
-  return {
-    sweep,
-    sweepWhenDue(at: number): void {
-      if (at < nextSweep) return
-      nextSweep = at + 1000
-      sweep(at)
-    },
-    note(key: string, at: number, expires: number): number {
-      const life = expires - at
-      const step = life <= 10 * MINUTE ? 5000 : life <= DAY ? 10 * MINUTE : DAY
-      const bucket = Math.ceil(expires / step) * step
-      const keys = buckets.get(bucket)
-      if (keys) keys.add(key)
-      else buckets.set(bucket, new Set([key]))
-      return bucket
-    },
-    forget(key: string, bucket: number): void {
-      const keys = buckets.get(bucket)
-      if (keys?.delete(key) && keys.size === 0) buckets.delete(bucket)
-    },
-  }
 }

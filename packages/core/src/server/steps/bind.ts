@@ -20,6 +20,8 @@ export type Bound = {
   challenge: Challenge.Challenge
   payload: unknown
   source: string | undefined
+  /** The route, as the challenge names it. */
+  scope: string
   /** Expiry as epoch milliseconds. */
   expires: number
   /** Set when the challenge is ours but no longer good: expired, or the price has changed. */
@@ -44,77 +46,60 @@ export function bind(
   const wire = credential.challenge
   const candidates = offers.filter(({ method }) => method.name === wire.method && method.intent === wire.intent)
   if (candidates.length === 0) return refuse('method-unsupported')
-  const offer = candidates.find((candidate) => candidate.encoded === wire.request) ?? (candidates[0] as Offer)
-  const opaque = wire.opaque === undefined ? undefined : PaymentRequest.deserialize(wire.opaque)
-  const mismatch = checkBinding(offer, { wire, opaque }, visit)
-  return mismatch ?? readTerms(candidates, offer, { credential, opaque })
-}
-
-/** What no recorded payment can outweigh: an id that is not ours, another place, another body. */
-function checkBinding(
-  offer: Offer,
-  { wire, opaque }: { wire: Challenge.Wire; opaque: Opaque },
-  { inbound, body }: { inbound: Inbound; body: Uint8Array | undefined },
-): Refusal | undefined {
-  const { kernel, options } = offer
-  if (wire.realm !== kernel.realm || !ChallengeId.verify(wire, kernel.keyring))
-    return refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
-  if (options.bind?.scope !== false && opaque?.['scope'] !== scopeOf(offer, inbound))
-    return refuse('invalid-challenge', { detail: 'This challenge was issued for another route or HTTP method.' })
-  if (options.bind?.body === false) return undefined
-  const matches = wire.digest === undefined ? body === undefined : BodyDigest.verify(wire.digest, body ?? '')
-  return matches
-    ? undefined
-    : refuse('invalid-challenge', { detail: 'The request body is not the one that this challenge was issued for.' })
-}
-
-function readTerms(
-  candidates: readonly Offer[],
-  first: Offer,
-  { credential, opaque }: { credential: Credential.Credential; opaque: Opaque },
-): Bound | Refusal {
-  const wire = credential.challenge
-  const expires = wire.expires === undefined ? undefined : Expires.parse(wire.expires)
-  if (expires === undefined) return refuse('invalid-challenge', { detail: 'This challenge has no expiry.' })
-  const { offer, request } = matchPrice(candidates, first, wire)
-  const bound: Bound = {
-    offer,
-    challenge: decode(wire, request, opaque),
-    payload: credential.payload,
-    source: credential.source,
-    expires,
-  }
-  if (request === undefined)
-    bound.stale = refuse('invalid-challenge', { detail: 'The price of this route has changed; a fresh challenge has it.' })
-  if (expires <= Date.now()) bound.stale = refuse('invalid-challenge', { detail: 'This challenge has expired.' })
-  return bound
+  const issuers = candidates.filter(({ kernel }) => kernel.realm === wire.realm && ChallengeId.verify(wire, kernel.keyring))
+  if (issuers.length === 0) return refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
+  return bindTo(matchPrice(issuers, wire), credential, visit)
 }
 
 /** Finds the offer that asks just this; with fields issued anew, once those are put aside. */
-function matchPrice(
-  candidates: readonly Offer[],
-  first: Offer,
-  wire: Challenge.Wire,
-): { offer: Offer; request: Record<string, unknown> | undefined } {
-  if (first.encoded === wire.request && !first.method.issued) return { offer: first, request: first.request }
-  const presented = PaymentRequest.deserialize(wire.request)
-  for (const offer of candidates) {
-    if (!offer.method.issued || !presented) continue
+function matchPrice(issuers: readonly Offer[], wire: Challenge.Wire): Match {
+  for (const offer of issuers)
+    if (offer.encoded === wire.request && !offer.method.issued) return { offer, request: offer.request }
+  const presented = PaymentRequest.deserialize(wire.request) ?? {}
+  for (const offer of issuers) {
+    if (!offer.method.issued) continue
     const ours = PaymentRequest.serialize(withIssued(offer.request, pickIssued(offer.method, presented)))
     if (ours === wire.request) return { offer, request: deepFreeze(presented) }
   }
-  return { offer: first, request: undefined }
+  return { offer: issuers[0] as Offer, request: presented, changed: true }
 }
 
+type Match = { offer: Offer; request: Record<string, unknown>; changed?: boolean }
+
+function bindTo(
+  { offer, request, changed }: Match,
+  { challenge: wire, payload, source }: Credential.Credential,
+  { inbound, body }: { inbound: Inbound; body: Uint8Array | undefined },
+): Bound | Refusal {
+  const { bind: binding } = offer.options
+  const opaque = wire.opaque === undefined ? undefined : PaymentRequest.deserialize(wire.opaque)
+  const scope = scopeOf(offer, inbound)
+  if (binding?.scope !== false && opaque?.['scope'] !== scope)
+    return refuse('invalid-challenge', { detail: 'This challenge was issued for another route or HTTP method.' })
+  if (binding?.body !== false && !hasDigest(wire.digest, body))
+    return refuse('invalid-challenge', { detail: 'The request body is not the one that this challenge was issued for.' })
+  const expires = wire.expires === undefined ? undefined : Expires.parse(wire.expires)
+  if (expires === undefined) return refuse('invalid-challenge', { detail: 'This challenge has no expiry.' })
+  const bound: Bound = { offer, challenge: decode(wire, request, opaque), payload, source, scope, expires }
+  const stale = changed
+    ? 'The price of this route has changed; a fresh challenge has it.'
+    : expires <= Date.now() && 'This challenge has expired.'
+  if (stale) bound.stale = refuse('invalid-challenge', { detail: stale })
+  return bound
+}
+
+const hasDigest = (digest: string | undefined, body: Uint8Array | undefined): boolean =>
+  digest === undefined ? body === undefined : BodyDigest.verify(digest, body ?? '')
+
 /** Our own challenge, as it was when it was issued: its id has proved every parameter but the description. */
-function decode(wire: Challenge.Wire, request: Record<string, unknown> | undefined, opaque: Opaque): Challenge.Challenge {
+function decode(wire: Challenge.Wire, request: Record<string, unknown>, opaque: Opaque): Challenge.Challenge {
   const { id, realm, method, intent } = wire
   const challenge: Challenge.Challenge = {
     id,
     realm,
     method,
     intent,
-    request: request ?? PaymentRequest.deserialize(wire.request) ?? {},
+    request,
     wire,
   }
   if (wire.expires !== undefined) challenge.expires = wire.expires

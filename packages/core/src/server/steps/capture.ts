@@ -29,26 +29,35 @@ export const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'refused' in value
 
 /**
- * Checks transport security and the rate limit, and finds the credential.
+ * Checks transport security and finds the credential.
  *
- * @returns The credential's token, `undefined` when there is none, or a refusal.
- * @see core draft, Transport Security and Denial of Service
+ * @returns The credential, `undefined` when there is none, or a refusal.
+ * @see core draft, Transport Security and Multiple Payment Options
  */
-export async function capture(kernel: Kernel, inbound: Inbound): Promise<string | undefined | Refusal> {
-  if (!kernel.insecure && !isSecure(inbound))
+export function capture({ insecure }: Kernel, inbound: Inbound): string | undefined | Refusal {
+  if (!insecure && !isSecure(inbound))
     return refuse('insecure-transport', {
       detail:
         'Payments travel over https only. If TLS ends at a proxy, let it send X-Forwarded-Proto, or set `insecure: true`.',
     })
   const authorization = inbound.header('authorization')
-  const tokens = authorization === null ? [] : Credential.extract(authorization)
-  if (tokens.length > 1) return refuse('multiple-credentials')
-  if (kernel.limit) {
-    const kind = tokens.length === 0 ? 'challenge' : 'credential'
-    const wait = await kernel.limit({ kind, method: inbound.method, url: inbound.url, header: inbound.header })
-    if (wait !== undefined) return refuse('rate-limited', {}, { retryAfter: wait })
-  }
-  return tokens[0]
+  if (authorization === null) return undefined
+  const tokens = Credential.extract(authorization)
+  return tokens.length > 1 ? refuse('multiple-credentials') : tokens[0]
+}
+
+/**
+ * Asks the operator's rate limit.
+ *
+ * @see core draft, Denial of Service
+ */
+export async function limit(
+  ask: NonNullable<Kernel['limit']>,
+  kind: 'challenge' | 'credential',
+  { method, url, header }: Inbound,
+): Promise<Refusal | undefined> {
+  const wait = await ask({ kind, method, url, header })
+  return wait === undefined ? undefined : refuse('rate-limited', {}, { retryAfter: wait })
 }
 
 function isSecure(inbound: Inbound): boolean {

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import * as base64url from '../../codec/base64url.js'
 import type { Entry, Store } from '../../Store.js'
 import type { Kernel } from '../config.js'
-import { sha256 } from '#sha256'
+import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import type { Judged } from './judge.js'
@@ -33,15 +32,13 @@ let owners = 0
 const server = `${Date.now().toString(36)}.${Math.random().toString(36).slice(2)}`
 const newOwner = (): string => `${server}.${(owners++).toString(36)}`
 
-const hash = (text: string): string => base64url.encode(sha256(new TextEncoder().encode(text)))
-
 /** What a credential is known by in the store, where the credential itself never is. */
-export const fingerprint = hash
+export const fingerprint = sha256Text
 
 export const challengeKey = (id: string): string => `mpp:challenge:${id}`
 
 const proofKey = (method: string, key: string): string =>
-  `mpp:proof:${method}:${key.length > LONGEST_KEY ? hash(key) : key}`
+  `mpp:proof:${method}:${key.length > LONGEST_KEY ? sha256Text(key) : key}`
 
 /**
  * Claims a payment. Of several copies of one credential, on whatever server, one gets the lease; the
@@ -93,7 +90,7 @@ function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entr
     entries.push({ key: proofKey(method.name, named.key), value: id, ttl: named.ttl })
   }
   if (visit.idempotencyKey !== null && payer !== undefined) {
-    const name = hash([bound.challenge.realm, visit.scope, method.name, payer, visit.idempotencyKey].join('\n'))
+    const name = sha256Text([bound.challenge.realm, visit.scope, method.name, payer, visit.idempotencyKey].join('\n'))
     entries.push({ key: `mpp:idempotency:${name}`, value: id, ttl: 0 })
   }
   return entries

@@ -5,7 +5,7 @@
  */
 import type * as Challenge from '../../Challenge.js'
 import { isRejected } from '../../Outcome.js'
-import type { Presented, ReplayKey, Server } from '../../Method.js'
+import type { Presented, ReplayKey, Result } from '../../Method.js'
 import { race } from '../deadline.js'
 import type { Inbound } from '../transport.js'
 import type { Bound } from './bind.js'
@@ -23,9 +23,9 @@ export type Judged = {
 export class Presentation implements Presented {
   readonly challenge: Challenge.Challenge
   readonly credential: Presented['credential']
-  validated: unknown
-  attempt: unknown
-  #controller: AbortController | undefined
+  validated: unknown = undefined
+  attempt: unknown = undefined
+  private controller: AbortController | undefined = undefined
 
   constructor({ challenge, source }: Bound, payload: unknown) {
     this.challenge = challenge
@@ -33,22 +33,24 @@ export class Presentation implements Presented {
   }
 
   get signal(): AbortSignal {
-    return (this.#controller ??= new AbortController()).signal
+    return (this.controller ??= new AbortController()).signal
   }
 
   abort(): void {
-    ;(this.#controller ??= new AbortController()).abort()
+    ;(this.controller ??= new AbortController()).abort()
   }
 }
 
 /** Reads the payload by the method's schema. */
-export async function present(bound: Bound): Promise<Presentation | Refusal> {
-  let result = bound.offer.method.schema.credential.payload['~standard'].validate(bound.payload)
-  if (result instanceof Promise) result = await result
-  return result.issues
+export function present(bound: Bound): Presentation | Refusal | Promise<Presentation | Refusal> {
+  const result = bound.offer.method.schema.credential.payload['~standard'].validate(bound.payload)
+  return result instanceof Promise ? result.then((read) => presentRead(bound, read)) : presentRead(bound, result)
+}
+
+const presentRead = (bound: Bound, result: Result<unknown>): Presentation | Refusal =>
+  result.issues
     ? refuse('malformed-credential', { detail: 'The payload is not what this payment method asks.' })
     : new Presentation(bound, result.value)
-}
 
 /**
  * Asks the rail whether the proof is good, what its name is and who pays, and the operator whether
@@ -56,28 +58,30 @@ export async function present(bound: Bound): Promise<Presentation | Refusal> {
  *
  * @see core draft, Status Codes (403: payment good, policy denies)
  */
-export async function judge(bound: Bound, presentation: Presentation, inbound: Inbound): Promise<Judged | Refusal> {
+export function judge(bound: Bound, presentation: Presentation, inbound: Inbound): Judged | Promise<Judged | Refusal> {
+  const { kernel, method } = bound.offer
+  const { validate, replayKey, payer } = method
+  // The one-hook form judges while it settles.
+  if (!validate && !replayKey && !payer && !kernel.policy) return { presentation, replay: undefined, payer: undefined }
+  return askAll(bound, presentation, inbound)
+}
+
+async function askAll(bound: Bound, presentation: Presentation, inbound: Inbound): Promise<Judged | Refusal> {
   const { kernel, method } = bound.offer
   try {
-    const judged = asksNothing(method) ? { presentation, replay: undefined, payer: undefined } : await race(
+    const judged = await race(
       kernel.deadlines.settle,
       () => askRail(bound, presentation),
       () => presentation.abort(),
     )
-    if ('refused' in judged) return judged
-    if (!kernel.policy) return judged
+    if ('refused' in judged || !kernel.policy) return judged
     const { challenge, source } = bound
     const visit = { challenge, source, payer: judged.payer, method: inbound.method, url: inbound.url }
-    return (await allows(kernel.policy(visit))) ? judged : refuse('policy-denied')
+    return (await kernel.policy(visit)) === true ? judged : refuse('policy-denied')
   } catch (cause) {
     return { ...refusalOf(cause, method), recoverable: true }
   }
 }
-
-/** The one-hook form judges while it settles. */
-const asksNothing = ({ validate, replayKey, payer }: Server): boolean => !validate && !replayKey && !payer
-
-const allows = async (answer: boolean | Promise<boolean>): Promise<boolean> => (await answer) === true
 
 async function askRail({ offer }: Bound, presentation: Presentation): Promise<Judged | Refusal> {
   const { method } = offer

@@ -5,7 +5,6 @@
  */
 import * as base64url from '../../codec/base64url.js'
 import type * as Errors from '../../Errors.js'
-import * as Receipt from '../../Receipt.js'
 import { isPrompt } from '../deadline.js'
 import { warn } from '../events.js'
 import { issue } from '../offers.js'
@@ -76,24 +75,24 @@ function accountSize(offers: readonly Offer[], challenges: readonly string[]): v
  *
  * @see core draft, Payment-Receipt Header and Caching
  */
-export function attachReceipt(response: Response, receipt: Receipt.Receipt): Response {
+export function attachReceipt(response: Response, receipt: string): Response {
   // A response without a body may be a constant of the application, sent to many.
-  const own = response.body === null || !canChange(response) ? new Response(response.body, response) : response
-  const { headers } = own
-  headers.set('Payment-Receipt', Receipt.serialize(receipt))
+  if (response.body === null) return addHeaders(new Response(null, response), receipt)
+  try {
+    return addHeaders(response, receipt)
+  } catch {
+    // What fetch() returned has immutable headers.
+    return addHeaders(new Response(response.body, response), receipt)
+  }
+}
+
+function addHeaders(response: Response, receipt: string): Response {
+  const { headers } = response
+  headers.set('Payment-Receipt', receipt)
   headers.set('Cache-Control', privately(headers.get('Cache-Control')))
   headers.append('Vary', VARY)
   headers.append('Access-Control-Expose-Headers', EXPOSED)
-  return own
-}
-
-function canChange({ headers }: Response): boolean {
-  try {
-    headers.delete('Payment-Receipt')
-    return true
-  } catch {
-    return false
-  }
+  return response
 }
 
 /** Keeps what the application said of caching, but for the leave to share. */

@@ -5,7 +5,7 @@
  */
 import type { Outcome, Rejected, Settled } from '../../Outcome.js'
 import * as Receipt from '../../Receipt.js'
-import { race } from '../deadline.js'
+import { isPrompt, race } from '../deadline.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import { advance, release, type Lease } from './claim.js'
@@ -37,27 +37,35 @@ export async function settle(
 
 async function act(bound: Bound, presentation: Presentation, lease: Lease): Promise<Outcome> {
   const { kernel, method } = bound.offer
-  let late = false
-  const working = async () => normalize(await method.settle(presentation as Presentation & { validated: unknown }))
   try {
+    const settling = method.settle(presentation as Presentation & { validated: unknown })
+    if (!(settling instanceof Promise) || (await isPrompt(settling))) return normalize(await settling)
+    const answer = settling.then(normalize)
     return await race(
       kernel.deadlines.settle,
+      () => answer,
       () => {
-        const answer = working()
-        answer
-          .then((outcome) => (late ? recordLate(bound, lease, outcome) : undefined))
-          .catch((cause: unknown) => late && kernel.events.emit('error', () => ({ cause })))
-          .finally(() => running.delete(lease.key))
-        return answer
-      },
-      () => {
-        late = true
-        running.add(lease.key)
         presentation.abort()
+        void followLate(bound, lease, answer)
       },
     )
   } catch (cause) {
     return outcomeOfThrow(bound, cause)
+  }
+}
+
+/** Past its deadline a settlement goes on, and what it comes to counts all the same. */
+async function followLate(bound: Bound, lease: Lease, answer: Promise<Outcome>): Promise<void> {
+  running.add(lease.key)
+  try {
+    const outcome = await answer
+    if (outcome.status !== 'settled' && outcome.status !== 'rejected') return
+    await record(bound, lease, outcome)
+    await advance(lease, { until: 0 })
+  } catch (cause) {
+    bound.offer.kernel.events.emit('error', () => ({ cause }))
+  } finally {
+    running.delete(lease.key)
   }
 }
 
@@ -131,11 +139,4 @@ function refuseUnknown(lease: Lease, outcome: Extract<Outcome, { status: 'indete
     { challengeId: lease.key.slice(lease.key.lastIndexOf(':') + 1) },
     { retryAfter: outcome.retryAfter ?? 2, cause: outcome.cause },
   )
-}
-
-/** The answer came after the deadline: it counts all the same. */
-async function recordLate(bound: Bound, lease: Lease, outcome: Outcome): Promise<void> {
-  if (outcome.status !== 'settled' && outcome.status !== 'rejected') return
-  await record(bound, lease, outcome)
-  if (outcome.status === 'settled') await advance(lease, { until: 0 })
 }
