@@ -25,18 +25,20 @@ export type Issued = { id: string; header: string }
  * @see core draft, Challenge and Client Payment Preferences
  */
 export async function issue(offers: readonly Offer[], inbound: Inbound, body: Uint8Array | undefined): Promise<Issued[]> {
-  const accepted = rank(offers, inbound.header('accept-payment'))
-  const digest = body && BodyDigest.create(body)
-  const issued: (Issued | undefined | Promise<Issued | undefined>)[] = []
+  const visit: Visit = { inbound, digest: body && BodyDigest.create(body), nonce: createNonce() }
+  const issued: (Issued | Promise<Issued | undefined>)[] = []
   let pending = false
-  for (const offer of accepted) {
-    const made = offer.method.issued ? issueWithFields(offer, inbound, digest) : create(offer, inbound, digest)
+  for (const offer of rank(offers, inbound.header('accept-payment'))) {
+    const made = offer.method.issued ? issueWithFields(offer, visit) : create(offer, visit)
     pending ||= made instanceof Promise
     issued.push(made)
   }
-  const made = pending ? await Promise.all(issued) : (issued as (Issued | undefined)[])
-  return made.filter((challenge) => challenge !== undefined)
+  if (!pending) return issued as Issued[]
+  return (await Promise.all(issued)).filter((challenge) => challenge !== undefined)
 }
+
+/** What the challenges of one 402 have in common. */
+type Visit = { inbound: Inbound; digest: string | undefined; nonce: string }
 
 const rank = (offers: readonly Offer[], header: string | null): readonly Offer[] =>
   header === null
@@ -47,18 +49,18 @@ const rank = (offers: readonly Offer[], header: string | null): readonly Offer[]
       ).map(({ offer }) => offer)
 
 /** A rail that asks its network first; late or failing, it drops out. */
-async function issueWithFields(offer: Offer, inbound: Inbound, digest: string | undefined): Promise<Issued | undefined> {
+async function issueWithFields(offer: Offer, visit: Visit): Promise<Issued | undefined> {
   const { kernel, method } = offer
   try {
     const fields = await runWithDeadline(kernel.deadlines.offer, (signal) =>
       method.issued?.create({ request: offer.request, expires: expiryOf(offer), signal }),
     )
     const request = PaymentRequest.serialize(withIssued(offer.request, fields as Record<string, unknown>))
-    return create(offer, inbound, digest, request)
+    return create(offer, visit, request)
   } catch (cause) {
     kernel.events.emit('offer-failed', () => ({
-      method: inbound.method,
-      url: inbound.url,
+      method: visit.inbound.method,
+      url: visit.inbound.url,
       rail: `${method.name}/${method.intent}`,
       cause,
     }))
@@ -66,23 +68,21 @@ async function issueWithFields(offer: Offer, inbound: Inbound, digest: string | 
   }
 }
 
-function create(offer: Offer, inbound: Inbound, digest: string | undefined, request = offer.encoded): Issued {
-  const { kernel, method, options } = offer
+function create(offer: Offer, visit: Visit, request = offer.encoded): Issued {
+  const { kernel, method, options, head } = offer
   const expires = expiryOf(offer)
-  const opaque = createOpaque(offer, inbound)
-  const bound = options.bind?.body === false ? undefined : digest
-  const wire: Parameters<typeof ChallengeId.create>[0] = { realm: kernel.realm, method: method.name, intent: method.intent, request, expires, opaque }
-  if (bound !== undefined) wire.digest = bound
-  const id = ChallengeId.create(wire, kernel.keyring)
-  const description = describe(offer, inbound)
-  const header = `Payment id="${id}", ${offer.head}${request}"${description}${bound ? `, digest="${bound}"` : ''}, expires="${expires}", opaque="${opaque}"`
-  return { id, header }
+  const opaque = createOpaque(offer, visit)
+  const digest = options.bind?.body === false ? undefined : visit.digest
+  const slots: ChallengeId.Slots = { realm: kernel.realm, method: method.name, intent: method.intent, request, expires, opaque }
+  if (digest !== undefined) slots.digest = digest
+  const id = ChallengeId.create(slots, kernel.keyring)
+  const shown = describe(offer, visit.inbound) + (digest === undefined ? '' : `, digest="${digest}"`)
+  return { id, header: `Payment id="${id}", ${head}${request}"${shown}, expires="${expires}", opaque="${opaque}"` }
 }
 
-/** Only our own, header-safe texts need no canonicalization: it is written in order. */
-function createOpaque(offer: Offer, inbound: Inbound): string {
+/** Only our own, header-safe texts need no canonicalization: they are written in order. */
+function createOpaque(offer: Offer, { inbound, nonce }: Visit): string {
   const { meta, bind } = offer.options
-  const nonce = createNonce()
   const scope = bind?.scope === false ? undefined : scopeOf(offer, inbound)
   if (meta || scope === undefined) return PaymentRequest.serialize({ ...meta, nonce, scope })
   return base64url.encode(`{"nonce":"${nonce}","scope":"${scope}"}`)

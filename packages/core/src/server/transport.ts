@@ -97,12 +97,16 @@ export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   return bytes
 }
 
-/** Turns a reply into a web-standard response. */
-export function toResponse(reply: Reply): Response {
-  const headers: [string, string][] = []
-  for (const name in reply.headers) {
-    const value = reply.headers[name] as string | string[]
-    headers.push([name, typeof value === 'string' ? value : value.join(', ')])
+/** Turns a reply into a web-standard response; several challenges share a header, as RFC 9110 allows. */
+export function toResponse({ status, headers, body }: Reply): Response {
+  const joined: Record<string, string> = {}
+  const cookies: string[] = []
+  for (const name in headers) {
+    const value = headers[name] as string | string[]
+    if (name === 'set-cookie') cookies.push(...[value].flat())
+    else joined[name] = typeof value === 'string' ? value : value.join(', ')
   }
-  return new Response(reply.body as BodyInit | null, { status: reply.status, headers })
+  const response = new Response(body as BodyInit | null, { status, headers: joined })
+  for (const cookie of cookies) response.headers.append('set-cookie', cookie)
+  return response
 }
