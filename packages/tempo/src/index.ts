@@ -1,0 +1,9 @@
+/**
+ * Tempo on the wire: the method's definitions and types. No I/O, safe anywhere.
+ *
+ * @module
+ */
+export { charge } from './charge/method.js'
+export type { Payload as ChargePayload, Request as ChargeRequest } from './charge/method.js'
+export { DECIMALS, MAINNET, PATH_USD, TESTNET } from './constants.js'
+export type { Address, Hex } from './constants.js'
