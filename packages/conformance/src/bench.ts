@@ -126,14 +126,9 @@ function open(rail: Rail, seams: Seams, options: open.Options): Site {
   }
   const serve: Fetch = async (request) => {
     const route = routes[new URL(request.url).pathname]
-    if (!route) return new Response('Not found', { status: 404 })
-    try {
-      return await till(request, route())
-    } catch {
-      return new Response('Broken', { status: 500 })
-    }
+    return route ? till(request, route()) : new Response('Not found', { status: 404 })
   }
-  const fetch = seams.serve?.(serve) ?? serve
+  const fetch = unbroken(seams.serve?.(serve) ?? serve)
   const target = wire({ url: `${origin}/paid`, other: `${origin}/other`, fetch })
   const prove = (answer: Answer) => proveBy(rail, answer)
   return {
@@ -149,6 +144,17 @@ function open(rail: Rail, seams: Seams, options: open.Options): Site {
     settled: async () => (await rail.settled()) - (await before),
   }
 }
+
+/** What a framework does with a route that throws. */
+const unbroken =
+  (serve: Fetch): Fetch =>
+  async (request) => {
+    try {
+      return await serve(request)
+    } catch {
+      return new Response('Broken', { status: 500 })
+    }
+  }
 
 const EVENTS = [
   'challenge',
@@ -190,10 +196,11 @@ function createTill(parts: {
   const { mpp, method, seams, options, page } = parts
   const handlers = new Map<object, Mpp.Handler>()
   return async (request, route) => {
-    const price = seams.options?.({ ...route.price, ...options.route }, request) ?? route.price
-    let handler = handlers.get(price)
-    handler ??= mpp.compose([method, { ...price, ...options.route }], ...(options.others ?? []))
-    handlers.set(price, handler)
+    const said = { ...route.price, ...options.route }
+    const known = seams.options ? undefined : handlers.get(route.price)
+    const asked = seams.options?.(said, request) ?? said
+    const handler = known ?? mpp.compose([method, asked], ...(options.others ?? []))
+    handlers.set(route.price, handler)
     if (route.wrapped && seams.wrapped !== false) return handler(page)(request)
     const payment = await handler(request)
     if (payment.status === 402) return payment.challenge

@@ -8,6 +8,7 @@ export { createBench, present, type Bench, type Seams, type Site } from './bench
 export { buy } from './buy.js'
 export { applies, must, type Case } from './case.js'
 export { clientCases, concurrentCopies, methodCases, wireCases } from './cases/index.js'
+export { probe } from './probe.js'
 export { createClientBench, type ClientBench, type CreateClient } from './purse.js'
 export type { Capabilities, Fault, Rail, Tampered } from './rail.js'
 export * as reference from './reference/index.js'

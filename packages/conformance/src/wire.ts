@@ -69,6 +69,8 @@ export declare namespace wire {
     other?: string
     fetch(request: Request): Promise<Response>
     pay?(answer: Answer): Promise<string>
+    /** May be sent PUT, PATCH and DELETE without payment: what they do there is known. */
+    unsafe?: boolean
   }
 }
 
@@ -76,12 +78,14 @@ export declare namespace wire {
  * Says what a target has, in the words of the cases' `needs`.
  *
  * @example
- * traits({ url, fetch }) // { pay: false, body: false, other: false }
+ * traits({ url, fetch }) // { pay: false, body: false, other: false, unsafe: false }
  */
 export function traits(target: wire.Target): Record<string, boolean> {
+  const { pay, body, other, unsafe } = target
   return {
-    pay: target.pay !== undefined,
-    body: target.body !== undefined,
-    other: target.other !== undefined,
+    pay: pay !== undefined,
+    body: body !== undefined,
+    other: other !== undefined,
+    unsafe: unsafe === true,
   }
 }

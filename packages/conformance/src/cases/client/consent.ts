@@ -4,6 +4,7 @@
  * @module
  */
 import { BodyDigest } from '@polyrail/core'
+import type { Question } from '@polyrail/core/client'
 import { must, type Case } from '../../case.js'
 import { asking, challenge, offer, page, URL_PAID, type ClientBench } from '../../purse.js'
 
@@ -27,6 +28,9 @@ const OFFERS: readonly (readonly [title: string, offer: () => string, threats: r
   ['an unknown intent', () => challenge({ intent: 'authorize' }), []],
   ['an unknown method', () => challenge({ method: 'gold' }), []],
 ]
+
+/** What nobody was asked. */
+const blank: Partial<Question> = {}
 
 export const consent: readonly Case<ClientBench>[] = [
   {
@@ -60,7 +64,7 @@ export const consent: readonly Case<ClientBench>[] = [
     threats: [13],
     title: 'who is asked sees host, amount, currency and recipient; no, silence or a throw is a veto',
     async run({ open }) {
-      const asked: unknown[] = []
+      const asked: Partial<Question>[] = []
       const answers: Readonly<Record<string, () => boolean | Promise<boolean>>> = {
         no: () => false,
         'a throw': () => {
@@ -77,11 +81,10 @@ export const consent: readonly Case<ClientBench>[] = [
       const purse = open({ policy: { approve: (question) => (asked.push(question), true) } })
       await purse.fetch()
       must(purse.paid.length === 1, 'a yes is no consent')
-      const shown = { url: URL_PAID, amount: '10', currency: 'coin', recipient: 'shop' }
-      for (const [name, value] of Object.entries(shown)) {
-        const given = (asked[0] as Record<string, unknown>)[name]
-        must(given === value, `who is asked sees ${name} ${String(given)}, not ${value}`)
-      }
+      const [{ url, amount, price, challenge: seen } = blank] = asked
+      must(url === URL_PAID && seen?.realm === 'shop.example', 'who is asked does not see who asks')
+      must(amount === '10' && price?.currency === 'coin', 'who is asked does not see the price')
+      must(seen.request['recipient'] === 'shop', 'who is asked does not see who is paid')
     },
   },
   {

@@ -22,6 +22,7 @@ export const unpaid: readonly Case<Wire>[] = [
     requirements: ['core-002'],
     threats: [6],
     title: 'no other HTTP method opens a priced page',
+    needs: ['unsafe'],
     async run(target) {
       for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'PROPFIND']) {
         const answer = await target.send({ method })

@@ -1,0 +1,126 @@
+/**
+ * Mutants of the method: rails that judge badly, settle badly, or say the wrong thing of what happened.
+ *
+ * @module
+ */
+import { Outcome, type Method } from '@polyrail/core'
+import { token } from '../reference/token.js'
+import type { Mutant } from './mutant.js'
+
+type Settle = Method.Server['settle']
+
+export const method: readonly Mutant[] = [
+  {
+    id: 'method/judges-nothing',
+    breaks: 'Proofs are taken unseen: wrong signatures, wrong payers, no money behind them.',
+    threats: [21, 22],
+    caughtBy: ['proof/tampered', 'proof/of-this-challenge'],
+    seams: () => ({
+      method: (real) => ({
+        ...real,
+        async validate(presented) {
+          const validated = await real.validate?.(presented)
+          return Outcome.isRejected(validated) ? { memo: crypto.randomUUID() } : validated
+        },
+      }),
+    }),
+  },
+  {
+    id: 'method/trusts-a-replayed-success',
+    breaks: 'The network says that this token was spent before, and the rail reads it as success.',
+    threats: [3],
+    rail: () => token(),
+    caughtBy: ['replay/proof-under-another-challenge', 'proof/of-any-challenge-once', 'proof/tampered'],
+    seams: () =>
+      settling((real) => async (presented) => {
+        try {
+          return await real(presented)
+        } catch (error) {
+          if (error instanceof Error && error.message === 'spent') return { reference: 'replayed' }
+          throw error
+        }
+      }),
+  },
+  {
+    id: 'method/no-proof-key',
+    breaks: 'The proof has no name of its own, so one token buys under many challenges.',
+    threats: [3],
+    rail: () => token({ form: 'split' }),
+    caughtBy: ['replay/proof-under-another-challenge', 'proof/of-any-challenge-once'],
+    seams: () => ({
+      method: (real) => ({ ...real, replayKey: () => crypto.randomUUID() }),
+    }),
+  },
+  {
+    id: 'method/settles-twice',
+    breaks: 'The money is moved twice for one settlement.',
+    threats: [2],
+    caughtBy: ['proof/honest', 'replay/same-credential'],
+    seams: () =>
+      settling((real) => async (presented) => {
+        await real(presented)
+        return real(presented)
+      }),
+  },
+  {
+    id: 'method/settles-later',
+    breaks: 'Success is told before the money has moved.',
+    threats: [11],
+    caughtBy: ['receipt/after-settlement', 'proof/honest'],
+    seams: () =>
+      settling((real) => async (presented) => {
+        setTimeout(() => void Promise.resolve(real(presented)).catch(() => {}), 20)
+        return { reference: 'soon' }
+      }),
+  },
+  {
+    id: 'method/unknown-is-refused',
+    breaks: 'A lost answer counts as a refusal, so the payer is asked to pay again.',
+    threats: [9],
+    caughtBy: ['recovery/unknown-is-503', 'recovery/found-again'],
+    seams: () =>
+      settling((real) => async (presented) => {
+        try {
+          return await real(presented)
+        } catch {
+          return Outcome.rejected('verification-failed')
+        }
+      }),
+  },
+  {
+    id: 'method/unknown-is-nothing',
+    breaks: 'A lost answer counts as nothing happened, so the same credential moves the money again.',
+    threats: [9],
+    caughtBy: ['recovery/found-again'],
+    seams: () =>
+      settling((real) => async (presented) => {
+        try {
+          return await real(presented)
+        } catch {
+          return Outcome.unsettled()
+        }
+      }),
+  },
+  {
+    id: 'method/never-asks-again',
+    breaks: 'Reconciliation always answers that nobody knows, so who paid never gets the page.',
+    threats: [9, 10],
+    caughtBy: ['recovery/found-again'],
+    seams: () => ({ method: (real) => ({ ...real, reconcile: () => Outcome.indeterminate() }) }),
+  },
+  {
+    id: 'method/asks-oddly',
+    breaks: 'The amount is written in exponent form, which readers take for different prices.',
+    threats: [23],
+    caughtBy: ['challenge/charge-fields'],
+    seams: () => ({ options: (given) => ({ ...given, amount: '1e1' }) }),
+  },
+]
+
+/** Seams that put something around the settlement. */
+const settling = (wrap: (real: Settle) => Settle) => ({
+  method: (real: Method.Server): Method.Server => ({
+    ...real,
+    settle: wrap((presented) => real.settle(presented)),
+  }),
+})

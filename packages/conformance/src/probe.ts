@@ -1,0 +1,129 @@
+/**
+ * The prober: runs the wire cases against any URL of any server.
+ *
+ * @module
+ */
+import { Credential, type Method } from '@polyrail/core'
+import type { Answer } from './answer.js'
+import { applies, must } from './case.js'
+import { wireCases } from './cases/index.js'
+import { run, type Report, type Result } from './run.js'
+import { traits, wire } from './wire.js'
+
+/**
+ * Probes a priced URL. It makes no payment unless it is given a client, and then about a dozen small ones.
+ *
+ * @param url - The priced URL.
+ * @param options.client - A method, or several, to pay with; see `Method.toClient`.
+ * @param options.unsafe - Also sends PUT, PATCH and DELETE without payment.
+ * @param options.requests - Most requests in all (500).
+ * @param options.timeout - Most milliseconds in all (120,000).
+ * @param options.onResult - Told of each result as it comes.
+ * @throws TypeError when the URL is not http or https.
+ * @example
+ * const report = await probe('https://api.example.com/paid', { onResult: (one) => console.log(line(one)) })
+ * process.exitCode = report.failed === 0 ? 0 : 1
+ */
+export async function probe(url: string, options: probe.Options = {}): Promise<Report> {
+  const { client, context, onResult, requests = 500, timeout = 120_000 } = options
+  if (!/^https?:$/.test(new URL(url).protocol)) throw new TypeError(`${url} is not an http(s) URL.`)
+  const target: wire.Target = {
+    url,
+    fetch: bounded(options.fetch ?? fetch, { requests, end: Date.now() + timeout }),
+    ...pick(options, ['method', 'headers', 'body', 'other', 'unsafe']),
+    ...(client && { pay: (answer: Answer) => pay([client].flat(), answer, context) }),
+  }
+  const has = traits(target)
+  return run(wireCases, {
+    context: wire(target),
+    has: Object.fromEntries(Object.keys(has).map((name) => [name, true])),
+    exempt: inapplicable(has),
+    ...(onResult && { onResult }),
+  })
+}
+
+export declare namespace probe {
+  type Options = {
+    method?: string
+    headers?: Readonly<Record<string, string>>
+    body?: string
+    /** Another priced URL of the same price. */
+    other?: string
+    unsafe?: boolean
+    client?: Method.Client | readonly Method.Client[]
+    /** Handed to the client's `createCredential`. */
+    context?: unknown
+    requests?: number
+    timeout?: number
+    onResult?: (result: Result) => void
+    /** What sends the requests: the platform's fetch, unless the server is in this process. */
+    fetch?: (request: Request) => Promise<Response>
+  }
+}
+
+/** What to give so that a case can be run. */
+const WANTED: Readonly<Record<string, string>> = {
+  pay: 'a client to pay with',
+  body: 'a body to send',
+  other: 'another priced URL',
+  unsafe: 'leave to send PUT, PATCH and DELETE',
+}
+
+function inapplicable(has: Readonly<Record<string, boolean>>): Record<string, string> {
+  const left = wireCases.filter(({ needs }) => !applies(needs, has))
+  return Object.fromEntries(
+    left.map(({ id, needs = [] }) => {
+      const missing = needs.filter((need) => has[need] !== true).map((need) => WANTED[need] ?? need)
+      return [id, `needs ${missing.join(' and ')}`]
+    }),
+  )
+}
+
+/** No single request may take longer than this, in ms. */
+const PATIENCE = 15_000
+
+function bounded(
+  fetch: (request: Request) => Promise<Response>,
+  bounds: { requests: number; end: number },
+): (request: Request) => Promise<Response> {
+  let sent = 0
+  return async (request) => {
+    sent += 1
+    const left = bounds.end - Date.now()
+    must(sent <= bounds.requests, `the probe has sent its ${bounds.requests} requests`)
+    must(left > 0, 'the time for the probe is over')
+    const signal = AbortSignal.timeout(Math.min(left, PATIENCE))
+    try {
+      return await fetch(new Request(request, { signal }))
+    } catch (error) {
+      const cause = error instanceof Error ? (error.cause ?? error) : error
+      throw new Error(`${request.method} ${request.url} got no answer: ${String(cause)}`, {
+        cause: error,
+      })
+    }
+  }
+}
+
+async function pay(
+  clients: readonly Method.Client[],
+  answer: Answer,
+  context: unknown,
+): Promise<string> {
+  for (const { name, intent, createCredential } of clients) {
+    const challenge = answer.challenges.find((one) => one.method === name && one.intent === intent)
+    if (!challenge) continue
+    const signal = AbortSignal.timeout(60_000)
+    const { payload, source } = await createCredential({ challenge, context, signal })
+    return Credential.serialize({ challenge, payload, source })
+  }
+  const offered = answer.wires.map(({ method, intent }) => `${method}/${intent}`).join(', ')
+  throw new Error(`No client given can pay: the server offers ${offered || 'nothing'}.`)
+}
+
+function pick<value extends object, name extends keyof value>(
+  value: value,
+  names: readonly name[],
+): Pick<value, name> {
+  const given = names.filter((name) => value[name] !== undefined)
+  return Object.fromEntries(given.map((name) => [name, value[name]])) as Pick<value, name>
+}
