@@ -37,7 +37,8 @@ export function hmacKey(secret: Uint8Array): HmacKey {
     const most = blockSize + text.length * 3
     if (inner.byteLength < most) inner = Buffer.concat([inner], most)
     const end = blockSize + inner.write(text, blockSize, 'utf8')
-    outer.set(hash(inner.subarray(0, end)), blockSize)
+    // As a string: a buffer a call, each with memory of its own, is dear to collect.
+    outer.write(hashBinary(inner.subarray(0, end)), blockSize, 'binary')
     return hashText(outer)
   }
 }
@@ -55,3 +56,7 @@ const hash: (bytes: Uint8Array) => Uint8Array = crypto.hash
 const hashText: (data: Uint8Array | string) => string = crypto.hash
   ? (data) => crypto.hash('sha256', data, 'base64url')
   : (data) => crypto.createHash('sha256').update(data).digest('base64url')
+
+const hashBinary: (bytes: Uint8Array) => string = crypto.hash
+  ? (bytes) => crypto.hash('sha256', bytes, 'binary')
+  : (bytes) => crypto.createHash('sha256').update(bytes).digest('binary')
