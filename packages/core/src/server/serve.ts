@@ -36,7 +36,8 @@ export async function serve(offers: readonly Offer[], inbound: Inbound): Promise
   if (isRefusal(token)) return refused(offers, token, { inbound, body: undefined })
   const limited = kernel.limit && (await limit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
   if (limited) return refused(offers, limited, { inbound, body: undefined })
-  const body = inbound.hasBody && bindsBody(offers) ? await inbound.body(kernel.maxBodyBytes) : undefined
+  const body = inbound.hasBody && bindsBody(offers) ? await inbound.body(kernel.maxBodyBytes).catch(brokenOff) : undefined
+  if (isRefusal(body)) return refused(offers, body, { inbound, body: undefined })
   if (body === TOO_LARGE) return refused(offers, refuse('body-too-large'), { inbound, body: undefined })
   const visit = { inbound, body }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
@@ -48,6 +49,8 @@ export async function serve(offers: readonly Offer[], inbound: Inbound): Promise
     return refused(offers, refuse('store-unavailable', {}, { retryAfter: 5, cause }), visit)
   }
 }
+
+const brokenOff = (cause: unknown): Refusal => refuse('bad-request', { detail: 'The request body broke off.' }, { cause })
 
 const bindsBody = (offers: readonly Offer[]): boolean => offers.some(({ options }) => options.bind?.body !== false)
 

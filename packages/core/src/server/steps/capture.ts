@@ -56,8 +56,12 @@ export async function limit(
   kind: 'challenge' | 'credential',
   { method, url, header }: Inbound,
 ): Promise<Refusal | undefined> {
-  const wait = await ask({ kind, method, url, header })
-  return wait === undefined ? undefined : refuse('rate-limited', {}, { retryAfter: wait })
+  try {
+    const wait = await ask({ kind, method, url, header })
+    return wait === undefined ? undefined : refuse('rate-limited', {}, { retryAfter: wait })
+  } catch (cause) {
+    return refuse('store-unavailable', { detail: 'Payments cannot be taken now.' }, { retryAfter: 5, cause })
+  }
 }
 
 function isSecure(inbound: Inbound): boolean {

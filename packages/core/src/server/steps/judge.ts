@@ -6,6 +6,7 @@
 import type * as Challenge from '../../Challenge.js'
 import { isRejected } from '../../Outcome.js'
 import type { Presented, ReplayKey, Result } from '../../Method.js'
+import type { Kernel } from '../config.js'
 import { race } from '../deadline.js'
 import type { Inbound } from '../transport.js'
 import type { Bound } from './bind.js'
@@ -43,14 +44,21 @@ export class Presentation implements Presented {
 
 /** Reads the payload by the method's schema. */
 export function present(bound: Bound): Presentation | Refusal | Promise<Presentation | Refusal> {
-  const result = bound.offer.method.schema.credential.payload['~standard'].validate(bound.payload)
-  return result instanceof Promise ? result.then((read) => presentRead(bound, read)) : presentRead(bound, result)
+  try {
+    const result = bound.offer.method.schema.credential.payload['~standard'].validate(bound.payload)
+    return result instanceof Promise
+      ? result.then((read) => presentRead(bound, read)).catch(unreadable)
+      : presentRead(bound, result)
+  } catch (cause) {
+    return unreadable(cause)
+  }
 }
 
+const unreadable = (cause?: unknown): Refusal =>
+  refuse('malformed-credential', { detail: 'The payload is not what this payment method asks.' }, { cause })
+
 const presentRead = (bound: Bound, result: Result<unknown>): Presentation | Refusal =>
-  result.issues
-    ? refuse('malformed-credential', { detail: 'The payload is not what this payment method asks.' })
-    : new Presentation(bound, result.value)
+  result.issues ? unreadable() : new Presentation(bound, result.value)
 
 /**
  * Asks the rail whether the proof is good, what its name is and who pays, and the operator whether
@@ -75,11 +83,26 @@ async function askAll(bound: Bound, presentation: Presentation, inbound: Inbound
       () => presentation.abort(),
     )
     if ('refused' in judged || !kernel.policy) return judged
-    const { challenge, source } = bound
-    const visit = { challenge, source, payer: judged.payer, method: inbound.method, url: inbound.url }
-    return (await kernel.policy(visit)) === true ? judged : refuse('policy-denied')
+    return await askPolicy(kernel.policy, judged, { bound, inbound })
   } catch (cause) {
     return { ...refusalOf(cause, method), recoverable: true }
+  }
+}
+
+/** A policy that fails lets nobody in; as a 402 it would ask for a second payment. Whom it let in before has paid. */
+async function askPolicy(
+  policy: NonNullable<Kernel['policy']>,
+  judged: Judged,
+  { bound, inbound }: { bound: Bound; inbound: Inbound },
+): Promise<Judged | Refusal> {
+  const { challenge, source } = bound
+  const { method, url } = inbound
+  try {
+    const allowed = (await policy({ challenge, source, payer: judged.payer, method, url })) === true
+    return allowed ? judged : refuse('policy-denied', {}, { recoverable: true })
+  } catch (cause) {
+    const detail = 'Access cannot be decided now; nothing was charged. Present the same credential again.'
+    return refuse('settlement-unavailable', { detail }, { retryAfter: 5, cause, recoverable: true })
   }
 }
 
