@@ -11,7 +11,7 @@ import { expect, test } from 'vitest'
 import { files, read, root } from '../repository.js'
 
 const documents = files.filter((file) =>
-  /^((packages|examples)\/[^/]+\/README|README|ARCHITECTURE|CONTRIBUTING|docs\/.*)\.md$/.test(file),
+  /^((packages|examples)\/[^/]+\/README|README|ARCHITECTURE|CONTRIBUTING)\.md$/.test(file),
 )
 
 const options: ts.CompilerOptions = {
