@@ -89,9 +89,7 @@ export function from<
 
 /** A payment method that can pay. */
 export type Client<method extends Method = Method, context = unknown> = method & {
-  createCredential(
-    parameters: toClient.Parameters<method, context>,
-  ): MaybePromise<Proof<method>>
+  createCredential(parameters: toClient.Parameters<method, context>): MaybePromise<Proof<method>>
   accepts?:
     | ((parameters: { challenge: ChallengeOf<method> }) => MaybePromise<string | undefined>)
     | undefined
@@ -275,7 +273,9 @@ export declare namespace toServer {
         ) => MaybePromise<ReplayKey>)
       | undefined
     payer?:
-      | ((presented: Presented<method> & { validated: Awaited<validated> }) => MaybePromise<string | undefined>)
+      | ((
+          presented: Presented<method> & { validated: Awaited<validated> },
+        ) => MaybePromise<string | undefined>)
       | undefined
     reconcile?:
       | ((presented: Presented<method> & { attempt: unknown }) => MaybePromise<Outcome>)
@@ -289,9 +289,7 @@ export declare namespace toServer {
       | ((request: RequestOf<method>, options: options) => RequestOf<method>)
       | undefined
     /** Last look at a paid response; may return another. */
-    onRespond?:
-      | ((receipt: Receipt.Receipt, response: Response) => Response | void)
-      | undefined
+    onRespond?: ((receipt: Receipt.Receipt, response: Response) => Response | void) | undefined
   }
 }
 

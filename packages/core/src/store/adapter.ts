@@ -22,7 +22,9 @@ export interface Adapter {
     options: { ttl: number },
   ): Promise<boolean>
   /** Several keys in one step, where the backend can. */
-  claim?(entries: readonly { key: string; value: string; ttl: number }[]): Promise<
+  claim?(
+    entries: readonly { key: string; value: string; ttl: number }[],
+  ): Promise<
     { claimed: true } | { claimed: false; existing: readonly (string | undefined | null)[] }
   >
   wait?: Store['wait']
@@ -49,7 +51,11 @@ export function from(adapter: Adapter): Store {
 
   const read = async (key: string) => (await adapter.get(key)) ?? undefined
 
-  async function update(key: string, change: update.Change, options: update.Options): Promise<Value | undefined> {
+  async function update(
+    key: string,
+    change: update.Change,
+    options: update.Options,
+  ): Promise<Value | undefined> {
     let stands = options.from === undefined ? await read(key) : encode(options.from)
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       const current = stands === undefined ? undefined : decode(stands)
@@ -68,7 +74,10 @@ export function from(adapter: Adapter): Store {
 
   /** The first entry is the challenge and is written last: once it stands, the whole claim does. */
   async function claimInTurn(entries: readonly Entry[]): Promise<Claim> {
-    const [challenge, ...proofs] = entries.map((entry) => ({ ...entry, value: encode(entry.value) }))
+    const [challenge, ...proofs] = entries.map((entry) => ({
+      ...entry,
+      value: encode(entry.value),
+    }))
     if (!challenge) return { claimed: true }
     if ((await read(challenge.key)) !== undefined) return standing(entries)
     const taken: string[] = []
@@ -82,7 +91,9 @@ export function from(adapter: Adapter): Store {
       }
     }
     // Losing here gives no proof back: the copy that won this very challenge relies on it.
-    const won = await adapter.compareAndSet(challenge.key, undefined, challenge.value, { ttl: challenge.ttl })
+    const won = await adapter.compareAndSet(challenge.key, undefined, challenge.value, {
+      ttl: challenge.ttl,
+    })
     return won ? { claimed: true } : standing(entries)
   }
 
@@ -96,10 +107,15 @@ export function from(adapter: Adapter): Store {
     update,
     async claim(entries) {
       if (!adapter.claim) return claimInTurn(entries)
-      const found = await adapter.claim(entries.map((entry) => ({ ...entry, value: encode(entry.value) })))
+      const found = await adapter.claim(
+        entries.map((entry) => ({ ...entry, value: encode(entry.value) })),
+      )
       return found.claimed
         ? found
-        : { claimed: false, existing: found.existing.map((value) => decodeMaybe(value ?? undefined)) }
+        : {
+            claimed: false,
+            existing: found.existing.map((value) => decodeMaybe(value ?? undefined)),
+          }
     },
   }
 }
@@ -109,11 +125,14 @@ export declare namespace from {
 }
 
 const encode = (value: Value): string =>
-  JSON.stringify(value, (_, part: unknown) => (typeof part === 'bigint' ? { $bigint: String(part) } : part))
+  JSON.stringify(value, (_, part: unknown) =>
+    typeof part === 'bigint' ? { $bigint: String(part) } : part,
+  )
 
 const decode = (text: string): Value =>
   JSON.parse(text, (_, part: unknown) => {
-    const digits = typeof part === 'object' && part !== null && (part as { $bigint?: unknown }).$bigint
+    const digits =
+      typeof part === 'object' && part !== null && (part as { $bigint?: unknown }).$bigint
     return typeof digits === 'string' ? BigInt(digits) : part
   })
 

@@ -28,8 +28,60 @@ const SHELVES = [60, 900, 7200, 90_000, 40 * 86_400, Infinity] as const
  */
 export function memory(options: memory.Options = {}): memory.Memory {
   const { maxKeys = 1_000_000, now = Date.now } = options
+  const shelves = createShelves(maxKeys)
+  const waiters = createWaiters()
+
+  function write(key: string, value: Value, { ttl, at }: { ttl: number; at: number }): void {
+    shelves.write(key, { value, expires: at + ttl * 1000 }, at)
+    waiters.wake(key)
+  }
+
+  return {
+    name: 'memory',
+    volatile: true,
+    get size() {
+      shelves.sweep(now())
+      return shelves.count()
+    },
+    async get(key) {
+      return shelves.read(key, now())
+    },
+    async set(key, value, { ttl }) {
+      write(key, value, { ttl, at: now() })
+    },
+    async delete(key) {
+      shelves.remove(key)
+      waiters.wake(key)
+    },
+    async update(key, change: update.Change, { ttl }) {
+      const at = now()
+      const current = shelves.read(key, at)
+      const next = change(current)
+      if (next === undefined) return current
+      write(key, next, { ttl, at })
+      return next
+    },
+    async claim(entries: readonly Entry[]): Promise<Claim> {
+      const at = now()
+      const taken = entries.some(({ key }) => shelves.read(key, at) !== undefined)
+      if (taken)
+        return { claimed: false, existing: entries.map(({ key }) => shelves.read(key, at)) }
+      for (const { key, value, ttl } of entries) write(key, value, { ttl, at })
+      return { claimed: true }
+    },
+    wait: waiters.wait,
+  }
+}
+
+export declare namespace memory {
+  type Options = { maxKeys?: number | undefined; now?: (() => number) | undefined }
+  /** A store that can also say how many unexpired keys it holds. */
+  type Memory = Store & { readonly size: number; wait: NonNullable<Store['wait']> }
+}
+
+/** Keys by how long they live, so that what has expired is found without looking at the rest. */
+function createShelves(maxKeys: number) {
   const shelves: readonly Shelf[] = SHELVES.map(() => new Map())
-  const waiting = new Map<string, Set<() => void>>()
   let nextSweep = 0
 
   function shelfOf(key: string): Shelf | undefined {
@@ -43,22 +95,6 @@ export function memory(options: memory.Options = {}): memory.Memory {
     return sum
   }
 
-  function read(key: string, at: number): Value | undefined {
-    const slot = shelfOf(key)?.get(key)
-    return slot !== undefined && slot.expires > at ? slot.value : undefined
-  }
-
-  function write(key: string, value: Value, { ttl, at }: { ttl: number; at: number }): void {
-    const from = shelfOf(key)
-    const to = shelves[SHELVES.findIndex((most) => ttl <= most)] as Shelf
-    if (!from && count() >= maxKeys && sweep(at) === 0)
-      throw new Error(`The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`)
-    // Deleting first puts the key last, where its new expiry belongs.
-    from?.delete(key)
-    to.set(key, { value, expires: at + ttl * 1000 })
-    wake(key)
-  }
-
   function sweep(at: number): number {
     const before = count()
     for (const shelf of shelves)
@@ -66,58 +102,50 @@ export function memory(options: memory.Options = {}): memory.Memory {
         if (slot.expires > at) break
         shelf.delete(key)
       }
+    nextSweep = at + 1000
     return before - count()
   }
 
-  function sweepWhenDue(at: number): void {
-    if (at < nextSweep) return
-    nextSweep = at + 1000
-    sweep(at)
-  }
-
-  function wake(key: string): void {
-    if (waiting.size === 0) return
-    const waiters = waiting.get(key)
-    waiting.delete(key)
-    waiters?.forEach((resolve) => resolve())
-  }
-
   return {
-    name: 'memory',
-    volatile: true,
-    get size() {
-      sweep(now())
-      return count()
+    count,
+    sweep,
+    read(key: string, at: number): Value | undefined {
+      const slot = shelfOf(key)?.get(key)
+      return slot !== undefined && slot.expires > at ? slot.value : undefined
     },
-    async get(key) {
-      return read(key, now())
-    },
-    async set(key, value, { ttl }) {
-      const at = now()
-      sweepWhenDue(at)
-      write(key, value, { ttl, at })
-    },
-    async delete(key) {
+    remove(key: string): void {
       shelfOf(key)?.delete(key)
-      wake(key)
     },
-    async update(key, change: update.Change, { ttl }) {
-      const at = now()
-      const current = read(key, at)
-      const next = change(current)
-      if (next === undefined) return current
-      write(key, next, { ttl, at })
-      return next
+    write(key: string, slot: Slot, at: number): void {
+      if (at >= nextSweep) sweep(at)
+      const from = shelfOf(key)
+      if (!from && count() >= maxKeys && sweep(at) === 0)
+        throw new Error(
+          `The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`,
+        )
+      const life = (slot.expires - at) / 1000
+      const to = shelves[SHELVES.findIndex((longest) => life <= longest)] as Shelf
+      // Deleting first puts the key last, where its new expiry belongs.
+      from?.delete(key)
+      to.set(key, slot)
     },
-    async claim(entries: readonly Entry[]): Promise<Claim> {
-      const at = now()
-      sweepWhenDue(at)
-      for (const { key } of entries)
-        if (read(key, at) !== undefined) return { claimed: false, existing: entries.map((entry) => read(entry.key, at)) }
-      for (const { key, value, ttl } of entries) write(key, value, { ttl, at })
-      return { claimed: true }
+  }
+}
+
+/** Who waits for a key to change. */
+function createWaiters() {
+  const waiting = new Map<string, Set<() => void>>()
+  return {
+    wake(key: string): void {
+      if (waiting.size === 0) return
+      const waiters = waiting.get(key)
+      waiting.delete(key)
+      waiters?.forEach((resolve) => resolve())
     },
-    wait(key, { timeout, signal }) {
+    wait(
+      key: string,
+      { timeout, signal }: { timeout: number; signal?: AbortSignal },
+    ): Promise<void> {
       return new Promise((resolve) => {
         const waiters = waiting.get(key) ?? new Set()
         const done = () => {
@@ -133,10 +161,4 @@ export function memory(options: memory.Options = {}): memory.Memory {
       })
     },
   }
-}
-
-export declare namespace memory {
-  type Options = { maxKeys?: number | undefined; now?: (() => number) | undefined }
-  /** A store that can also say how many unexpired keys it holds. */
-  type Memory = Store & { readonly size: number; wait: NonNullable<Store['wait']> }
 }
