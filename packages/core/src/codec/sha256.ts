@@ -82,7 +82,7 @@ function expand(w: Uint32Array, at: number): number {
 }
 
 function compress(state: State, schedule: Uint32Array): void {
-  let [a, b, c, d, e, f, g, h] = state as Uint32Array & Eight
+  let [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0] = state
   for (let at = 0; at < 64; at++) {
     const s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)
     const t1 = h + s1 + ((e & f) ^ (~e & g)) + constants[at]! + schedule[at]!
@@ -100,8 +100,6 @@ function compress(state: State, schedule: Uint32Array): void {
   const sum = [a, b, c, d, e, f, g, h]
   for (let at = 0; at < 8; at++) state[at]! += sum[at]!
 }
-
-type Eight = [number, number, number, number, number, number, number, number]
 
 function rotate(word: number, by: number): number {
   return (word >>> by) | (word << (32 - by))

@@ -93,6 +93,10 @@ describe('scan', () => {
       'Negotiate with a padded token68 after',
       `Payment id="a", ${tail}, Negotiate a87421000492aa874209af8bc028==`,
     ],
+    [
+      'Negotiate beside unquoted values',
+      `Negotiate YII/8=, Payment id=a, ${tail.replaceAll('"', '')}`,
+    ],
     ['NTLM bare, both sides', `NTLM, Payment id="a", ${tail}, NTLM`],
     ['an unpadded token68', `Custom abc.def~ghi/+-_, Payment id="a", ${tail}`],
     [

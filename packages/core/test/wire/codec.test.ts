@@ -140,6 +140,16 @@ describe.each([
     )
   })
 
+  test.each([0, 63, 64, 65, 66, 128, 200])(
+    'takes a secret of %i bytes as it is or hashed',
+    (length) => {
+      const secret = new Uint8Array(length).fill(7)
+      expect(codec.hmac(codec.hmacKey(secret), 'text')).toBe(
+        createHmac('sha256', secret).update('text').digest('base64url'),
+      )
+    },
+  )
+
   test('has room for a text of any length, and forgets it afterwards', () => {
     const key = codec.hmacKey(Buffer.alloc(32, 1))
     const before = codec.hmac(key, 'short')
