@@ -11,7 +11,7 @@ import * as PaymentRequest from '../PaymentRequest.js'
 import { sha256 } from '#sha256'
 import * as base64url from '../codec/base64url.js'
 import { runWithDeadline } from './deadline.js'
-import { withIssued, type Offer } from './route.js'
+import { checkIssued, withIssued, type Offer } from './route.js'
 import type { Inbound } from './transport.js'
 
 /** A challenge ready to send. */
@@ -55,7 +55,7 @@ async function issueWithFields(offer: Offer, visit: Visit): Promise<Issued | und
     const fields = await runWithDeadline(kernel.deadlines.offer, (signal) =>
       method.issued?.create({ request: offer.request, expires: expiryOf(offer), signal }),
     )
-    const request = PaymentRequest.serialize(withIssued(offer.request, fields as Record<string, unknown>))
+    const request = PaymentRequest.serialize(withIssued(offer.request, checkIssued(method, fields)))
     return create(offer, visit, request)
   } catch (cause) {
     kernel.events.emit('offer-failed', () => ({
@@ -88,11 +88,16 @@ function createOpaque(offer: Offer, { inbound, nonce }: Visit): string {
   return base64url.encode(`{"nonce":"${nonce}","scope":"${scope}"}`)
 }
 
-function describe({ options }: Offer, inbound: Inbound): string {
+function describe({ options, kernel }: Offer, inbound: Inbound): string {
   const { description } = options
   if (description === undefined) return ''
-  const text = typeof description === 'function' ? description({ acceptLanguage: inbound.header('accept-language') }) : description
-  return `, description="${Challenge.quote(text)}"`
+  try {
+    const text = typeof description === 'function' ? description({ acceptLanguage: inbound.header('accept-language') }) : description
+    return `, description="${Challenge.quote(text)}"`
+  } catch (cause) {
+    kernel.events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause }))
+    return ''
+  }
 }
 
 let noncePrefix = ''

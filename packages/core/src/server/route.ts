@@ -81,10 +81,13 @@ const describeIssue = (issue: { message: string; path?: unknown }): string => {
 }
 
 function checkRoute(route: RouteOptions): RouteOptions {
-  if (route.expires !== undefined && !(route.expires > 0)) throw new TypeError('expires must be seconds above 0.')
+  if (route.expires !== undefined && !(route.expires > 0 && route.expires <= 86_400))
+    throw new TypeError('expires must be seconds, above 0 and up to 86,400.')
   for (const key in route.meta)
     if (key === 'nonce' || key === 'scope' || typeof route.meta[key] !== 'string')
       throw new TypeError(`meta.${key}: values are strings, and "nonce" and "scope" are the server's own.`)
+  // What no header can carry fails here and not at the first visitor.
+  if (route.meta) PaymentRequest.serialize(route.meta)
   return route
 }
 
@@ -118,6 +121,20 @@ export function withIssued(request: Record<string, unknown>, issued: Record<stri
     merged[key] = isPlain(ours) && isPlain(theirs) ? withIssued(ours, theirs) : theirs
   }
   return merged
+}
+
+/**
+ * Checks what a method issued: with a field that is not declared, nobody's payment would be found
+ * good afterwards.
+ *
+ * @throws TypeError naming no value, since it may be a payer's.
+ */
+export function checkIssued(method: Server, made: unknown): Record<string, unknown> {
+  const fields = method.issued?.fields.join(', ')
+  if (!isPlain(made)) throw new TypeError(`${method.name}: issued.create must return an object with ${fields}.`)
+  if (PaymentRequest.serialize(pickIssued(method, made)) !== PaymentRequest.serialize(made))
+    throw new TypeError(`${method.name}: issued.create may return only what issued.fields declares: ${fields}.`)
+  return made
 }
 
 /** Takes the issued fields, and nothing else, out of a request that came back. */
