@@ -88,9 +88,7 @@ export function createKernel(config: Config): Kernel {
   const events = createEmitter()
   const store = config.store ?? Store.memory()
   const environment = readEnvironment()
-  const deadlines = { offer: 3000, settle: 30_000, wait: 10_000, lease: 45_000, ...config.deadlines }
-  if (deadlines.lease <= deadlines.settle)
-    throw new TypeError('deadlines.lease must be longer than deadlines.settle, or two servers could settle one payment.')
+  const deadlines = resolveDeadlines(config.deadlines)
   const expires = config.expires ?? 300
   if (!(expires > 0 && expires <= 86_400)) throw new TypeError('expires must be seconds, from 1 to 86,400.')
   const kernel: Kernel = {
@@ -114,6 +112,19 @@ export function createKernel(config: Config): Kernel {
       `Payments are kept in memory (store "${store.name}"): a restart forgets what was paid, and other instances never knew. Pass a durable \`store\` to Mpp.create.`,
     )
   return kernel
+}
+
+function resolveDeadlines(given: Config['deadlines']): Deadlines {
+  const deadlines: Deadlines = { offer: 3000, settle: 30_000, wait: 10_000, lease: 45_000 }
+  for (const name of Object.keys(deadlines) as (keyof Deadlines)[]) {
+    const ms = given?.[name] ?? deadlines[name]
+    // A timer takes no more than 31 bits, and goes off at once beyond.
+    if (!(ms > 0 && ms < 2 ** 31)) throw new TypeError(`deadlines.${name} must be milliseconds, above 0 and below 2^31.`)
+    deadlines[name] = ms
+  }
+  if (deadlines.lease <= deadlines.settle)
+    throw new TypeError('deadlines.lease must be longer than deadlines.settle, or two servers could settle one payment.')
+  return deadlines
 }
 
 type Environment = Record<string, string | undefined>

@@ -49,9 +49,9 @@ const PROMPT = 16
 
 /** Whether a promise is settled without waiting for a timer, a socket or another thread. */
 export async function isPrompt(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false
-  const note = () => void (settled = true)
+  const state = { settled: false }
+  const note = () => void (state.settled = true)
   promise.then(note, note)
-  for (let turn = 0; turn < PROMPT && !settled; turn++) await undefined
-  return settled
+  for (let turn = 0; turn < PROMPT && !state.settled; turn++) await undefined
+  return state.settled
 }

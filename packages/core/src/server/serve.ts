@@ -7,12 +7,12 @@ import type * as Errors from '../Errors.js'
 import type { Receipt } from '../Receipt.js'
 import type { Offer } from './route.js'
 import { bind, type Bound } from './steps/bind.js'
-import { capture, isRefusal, limit, refuse, type Refusal } from './steps/capture.js'
+import { capture, isRefusal, refuse, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { judge, present, type Presentation } from './steps/judge.js'
 import { replay, replyWith } from './steps/respond.js'
 import { settle } from './steps/settle.js'
-import { TOO_LARGE, type Inbound, type Reply } from './transport.js'
+import type { Inbound, Reply } from './transport.js'
 
 /** What a visit comes to. */
 export type Verdict =
@@ -32,13 +32,10 @@ export type PaidVisit = { bound: Bound; lease: Lease; receipt: Receipt; settleme
 export async function serve(offers: readonly Offer[], inbound: Inbound): Promise<Verdict> {
   const { kernel } = offers[0] as Offer
   if (kernel.free.has(inbound.method)) return { status: 'free' }
-  const token = capture(kernel, inbound)
-  if (isRefusal(token)) return refused(offers, token, { inbound, body: undefined })
-  const limited = kernel.limit && (await limit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
-  if (limited) return refused(offers, limited, { inbound, body: undefined })
-  const body = inbound.hasBody && bindsBody(offers) ? await inbound.body(kernel.maxBodyBytes).catch(brokenOff) : undefined
-  if (isRefusal(body)) return refused(offers, body, { inbound, body: undefined })
-  if (body === TOO_LARGE) return refused(offers, refuse('body-too-large'), { inbound, body: undefined })
+  const capturing = capture(offers, inbound)
+  const captured = capturing instanceof Promise ? await capturing : capturing
+  if (isRefusal(captured)) return refused(offers, captured, { inbound, body: undefined })
+  const { token, body } = captured
   const visit = { inbound, body }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
   try {
@@ -49,10 +46,6 @@ export async function serve(offers: readonly Offer[], inbound: Inbound): Promise
     return refused(offers, refuse('store-unavailable', {}, { retryAfter: 5, cause }), visit)
   }
 }
-
-const brokenOff = (cause: unknown): Refusal => refuse('bad-request', { detail: 'The request body broke off.' }, { cause })
-
-const bindsBody = (offers: readonly Offer[]): boolean => offers.some(({ options }) => options.bind?.body !== false)
 
 async function pay(
   offers: readonly Offer[],

@@ -69,16 +69,13 @@ type Match = { offer: Offer; request: Record<string, unknown>; changed?: boolean
 function bindTo(
   { offer, request, changed }: Match,
   { challenge: wire, payload, source }: Credential.Credential,
-  { inbound, body }: { inbound: Inbound; body: Uint8Array | undefined },
+  visit: { inbound: Inbound; body: Uint8Array | undefined },
 ): Bound | Refusal {
-  const { bind: binding } = offer.options
   const opaque = wire.opaque === undefined ? undefined : PaymentRequest.deserialize(wire.opaque)
-  const scope = scopeOf(offer, inbound)
-  if (binding?.scope !== false && opaque?.['scope'] !== scope)
-    return refuse('invalid-challenge', { detail: 'This challenge was issued for another route or HTTP method.' })
-  if (binding?.body !== false && !hasDigest(wire.digest, body))
-    return refuse('invalid-challenge', { detail: 'The request body is not the one that this challenge was issued for.' })
-  const expires = wire.expires === undefined ? undefined : Expires.parse(wire.expires)
+  const scope = scopeOf(offer, visit.inbound)
+  const mismatch = checkPlace(offer.options.bind ?? {}, { wire, body: visit.body, matches: opaque?.['scope'] === scope })
+  if (mismatch) return refuse('invalid-challenge', { detail: mismatch })
+  const expires = Expires.parse(wire.expires ?? '')
   if (expires === undefined) return refuse('invalid-challenge', { detail: 'This challenge has no expiry.' })
   const bound: Bound = { offer, challenge: decode(wire, request, opaque), payload, source, scope, expires }
   const stale = changed
@@ -86,6 +83,16 @@ function bindTo(
     : expires <= Date.now() && 'This challenge has expired.'
   if (stale) bound.stale = refuse('invalid-challenge', { detail: stale })
   return bound
+}
+
+function checkPlace(
+  bind: { scope?: boolean | undefined; body?: boolean | undefined },
+  { wire, body, matches }: { wire: Challenge.Wire; body: Uint8Array | undefined; matches: boolean },
+): string | undefined {
+  if (bind.scope !== false && !matches) return 'This challenge was issued for another route or HTTP method.'
+  if (bind.body !== false && !hasDigest(wire.digest, body))
+    return 'The request body is not the one that this challenge was issued for.'
+  return undefined
 }
 
 const hasDigest = (digest: string | undefined, body: Uint8Array | undefined): boolean =>

@@ -6,7 +6,8 @@
 import * as Credential from '../../Credential.js'
 import * as Errors from '../../Errors.js'
 import type { Kernel } from '../config.js'
-import type { Inbound } from '../transport.js'
+import type { Offer } from '../route.js'
+import { TOO_LARGE, type Inbound } from '../transport.js'
 
 /** A step's "no": the problem to show, and what only events may know. */
 export type Refusal = {
@@ -28,30 +29,45 @@ export function refuse(
 export const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'refused' in value
 
+/** What is known of a request before anything is judged. */
+export type Captured = { token: string | undefined; body: Uint8Array | undefined }
+
 /**
- * Checks transport security and finds the credential.
+ * Checks transport security, finds the credential, asks the rate limit and reads the body that the
+ * payment is bound to.
  *
- * @returns The credential, `undefined` when there is none, or a refusal.
- * @see core draft, Transport Security and Multiple Payment Options
+ * @see core draft, Transport Security, Multiple Payment Options and Denial of Service
  */
-export function capture({ insecure }: Kernel, inbound: Inbound): string | undefined | Refusal {
-  if (!insecure && !isSecure(inbound))
+export function capture(offers: readonly Offer[], inbound: Inbound): Captured | Refusal | Promise<Captured | Refusal> {
+  const { kernel } = offers[0] as Offer
+  if (!kernel.insecure && !isSecure(inbound))
     return refuse('insecure-transport', {
       detail:
         'Payments travel over https only. If TLS ends at a proxy, let it send X-Forwarded-Proto, or set `insecure: true`.',
     })
   const authorization = inbound.header('authorization')
-  if (authorization === null) return undefined
-  const tokens = Credential.extract(authorization)
-  return tokens.length > 1 ? refuse('multiple-credentials') : tokens[0]
+  const tokens = authorization === null ? [] : Credential.extract(authorization)
+  if (tokens.length > 1) return refuse('multiple-credentials')
+  const [token] = tokens
+  const readsBody = inbound.hasBody && offers.some(({ options }) => options.bind?.body !== false)
+  return kernel.limit || readsBody ? captureRest(kernel, inbound, { token, readsBody }) : { token, body: undefined }
 }
 
-/**
- * Asks the operator's rate limit.
- *
- * @see core draft, Denial of Service
- */
-export async function limit(
+async function captureRest(
+  kernel: Kernel,
+  inbound: Inbound,
+  { token, readsBody }: { token: string | undefined; readsBody: boolean },
+): Promise<Captured | Refusal> {
+  const limited = kernel.limit && (await askLimit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
+  if (limited) return limited
+  const body = readsBody ? await inbound.body(kernel.maxBodyBytes).catch(brokenOff) : undefined
+  if (body === TOO_LARGE) return refuse('body-too-large')
+  return isRefusal(body) ? body : { token, body }
+}
+
+const brokenOff = (cause: unknown): Refusal => refuse('bad-request', { detail: 'The request body broke off.' }, { cause })
+
+async function askLimit(
   ask: NonNullable<Kernel['limit']>,
   kind: 'challenge' | 'credential',
   { method, url, header }: Inbound,

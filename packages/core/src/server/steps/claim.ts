@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Entry, Store } from '../../Store.js'
+import type { Entry } from '../../Store.js'
 import type { Kernel } from '../config.js'
 import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
@@ -119,21 +119,18 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
     if (record.state === 'delivered' || record.state === 'rejected') return { record, key }
     const now = Date.now()
     if (record.until <= now) {
-      const lease = await takeOver(kernel, key, record, bound.expires)
+      const lease = await takeOver(bound, key, record)
       if (lease) return { lease, fresh: false }
       continue
     }
     if (now >= giveUp) return refuse('payment-in-progress', {}, { retryAfter: Math.ceil((record.until - now) / 1000) })
-    await waitForChange(kernel.store, key, Math.min(giveUp, record.until) - now, pause)
+    const timeout = Math.min(giveUp, record.until) - now
+    if (kernel.store.wait) await kernel.store.wait(key, { timeout })
+    else await new Promise((again) => setTimeout(again, Math.min(timeout, pause)))
   }
 }
 
-const waitForChange = (store: Store, key: string, timeout: number, pause: number): Promise<unknown> =>
-  store.wait
-    ? store.wait(key, { timeout })
-    : new Promise((resolve) => setTimeout(resolve, Math.min(timeout, pause)))
-
-async function takeOver(kernel: Kernel, key: string, seen: PaymentRecord, expires: number): Promise<Lease | undefined> {
+async function takeOver({ offer: { kernel }, expires }: Bound, key: string, seen: PaymentRecord): Promise<Lease | undefined> {
   const record: PaymentRecord = { ...seen, owner: newOwner(), until: Date.now() + kernel.deadlines.lease }
   const lease: Lease = { key, record, expires, kernel }
   const stands = await kernel.store.update(
