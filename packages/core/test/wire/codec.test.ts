@@ -107,6 +107,15 @@ describe.each([
     )
   })
 
+  test('hashes a text as its UTF-8 bytes, in base64url', () => {
+    fc.assert(
+      fc.property(anyText, (text) => {
+        const expected = createHash('sha256').update(text, 'utf8').digest('base64url')
+        expect(codec.sha256Text(text)).toBe(expected)
+      }),
+    )
+  })
+
   test('hashes a view of a larger buffer', () => {
     const view = new Uint8Array([9, 1, 2, 3, 9]).subarray(1, 4)
     expect([...codec.sha256(view)]).toEqual([...codec.sha256(Uint8Array.from([1, 2, 3]))])
