@@ -19,7 +19,9 @@ export function compose(...handlers: readonly Handler[]): Handler {
   if (handlers.length === 0) throw new TypeError('compose() needs at least one payment handler.')
   const offers = handlers.flatMap((handler, index) => {
     if (!handler?.[OFFERS])
-      throw new TypeError(`compose(): argument ${index + 1} is not a payment handler. Pass mpp.<rail>.<intent>({ … }) itself, not its result.`)
+      throw new TypeError(
+        `compose(): argument ${index + 1} is not a payment handler. Pass mpp.<rail>.<intent>({ … }) itself, not its result.`,
+      )
     return handler[OFFERS]
   })
   return createHandler(offers)

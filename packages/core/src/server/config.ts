@@ -90,7 +90,8 @@ export function createKernel(config: Config): Kernel {
   const environment = readEnvironment()
   const deadlines = resolveDeadlines(config.deadlines)
   const expires = config.expires ?? 300
-  if (!(expires > 0 && expires <= 86_400)) throw new TypeError('expires must be seconds, from 1 to 86,400.')
+  if (!(expires > 0 && expires <= 86_400))
+    throw new TypeError('expires must be seconds, from 1 to 86,400.')
   const kernel: Kernel = {
     methods: uniqueMethods(config.methods.flat() as Server[], events),
     realm: resolveRealm(config.realm, environment),
@@ -119,11 +120,14 @@ function resolveDeadlines(given: Config['deadlines']): Deadlines {
   for (const name of Object.keys(deadlines) as (keyof Deadlines)[]) {
     const ms = given?.[name] ?? deadlines[name]
     // A timer takes no more than 31 bits, and goes off at once beyond.
-    if (!(ms > 0 && ms < 2 ** 31)) throw new TypeError(`deadlines.${name} must be milliseconds, above 0 and below 2^31.`)
+    if (!(ms > 0 && ms < 2 ** 31))
+      throw new TypeError(`deadlines.${name} must be milliseconds, above 0 and below 2^31.`)
     deadlines[name] = ms
   }
   if (deadlines.lease <= deadlines.settle)
-    throw new TypeError('deadlines.lease must be longer than deadlines.settle, or two servers could settle one payment.')
+    throw new TypeError(
+      'deadlines.lease must be longer than deadlines.settle, or two servers could settle one payment.',
+    )
   return deadlines
 }
 
@@ -147,7 +151,10 @@ function uniqueMethods(methods: readonly Server[], events: Emitter): Server[] {
   return [...byKey.values()]
 }
 
-function resolveSecret(given: Config['secretKey'], environment: Environment): string | readonly string[] {
+function resolveSecret(
+  given: Config['secretKey'],
+  environment: Environment,
+): string | readonly string[] {
   const secret = given ?? environment['MPP_SECRET_KEY']
   if (secret === undefined || secret.length === 0)
     throw new TypeError(
@@ -185,4 +192,6 @@ function resolveRealm(given: string | undefined, environment: Environment): stri
 
 /** Kubernetes names (`api-7d4b9c6f5d-x2x8q`), container ids, and EC2's internal names. */
 const looksLikePod = (realm: string): boolean =>
-  /-[a-f0-9]{6,10}-[a-z0-9]{5}$/.test(realm) || /^[0-9a-f]{12}$/.test(realm) || /^ip-\d+-\d+-\d+-\d+/.test(realm)
+  /-[a-f0-9]{6,10}-[a-z0-9]{5}$/.test(realm) ||
+  /^[0-9a-f]{12}$/.test(realm) ||
+  /^ip-\d+-\d+-\d+-\d+/.test(realm)

@@ -15,16 +15,27 @@ export class DeadlineError extends Error {
  * @param ms - Milliseconds until giving up.
  * @throws DeadlineError when time is up, whether or not `work` heeds its signal.
  */
-export async function runWithDeadline<value>(ms: number, work: (signal: AbortSignal) => value | Promise<value>): Promise<value> {
+export async function runWithDeadline<value>(
+  ms: number,
+  work: (signal: AbortSignal) => value | Promise<value>,
+): Promise<value> {
   const controller = new AbortController()
-  return race(ms, () => work(controller.signal), () => controller.abort())
+  return race(
+    ms,
+    () => work(controller.signal),
+    () => controller.abort(),
+  )
 }
 
 /**
  * Like `runWithDeadline`, for work whose signal is made elsewhere. An answer that is there at once
  * costs no timer.
  */
-export async function race<value>(ms: number, work: () => value | Promise<value>, onLate: () => void): Promise<value> {
+export async function race<value>(
+  ms: number,
+  work: () => value | Promise<value>,
+  onLate: () => void,
+): Promise<value> {
   const working = work()
   if (!isThenable(working) || (await isPrompt(working))) return working
   let timer: ReturnType<typeof setTimeout> | undefined

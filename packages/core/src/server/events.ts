@@ -8,7 +8,11 @@ import type * as Errors from '../Errors.js'
 import type * as Receipt from '../Receipt.js'
 
 type Where = { method: string; url: string }
-type Paid = Where & { challenge: Challenge.Challenge; receipt: Receipt.Receipt; source?: string | undefined }
+type Paid = Where & {
+  challenge: Challenge.Challenge
+  receipt: Receipt.Receipt
+  source?: string | undefined
+}
 
 /** Every event and what it carries. Causes go here only, never to a visitor; no credential does. */
 export type Events = {

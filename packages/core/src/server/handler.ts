@@ -46,7 +46,10 @@ export interface Paid {
 export type Payment = Unpaid | Paid
 
 /** The application's own function of a wrapped route. */
-export type Application<rest extends unknown[]> = (request: Request, ...rest: rest) => Response | Promise<Response>
+export type Application<rest extends unknown[]> = (
+  request: Request,
+  ...rest: rest
+) => Response | Promise<Response>
 
 /**
  * Guards a route. Called with a request it says whether that is paid for; called with a function it
@@ -75,7 +78,10 @@ export function createHandler(offers: readonly Offer[]): Handler {
 }
 
 /** Asks whether a request is paid for. */
-export async function check(offers: readonly Offer[], inbound: Inbound): Promise<Payment & { reply?: Reply }> {
+export async function check(
+  offers: readonly Offer[],
+  inbound: Inbound,
+): Promise<Payment & { reply?: Reply }> {
   const verdict = await serve(offers, inbound)
   switch (verdict.status) {
     case 'paid':
@@ -96,7 +102,9 @@ const FREE: Paid = Object.freeze({
   withReceipt: (response: Response) => response,
 })
 
-export function createUnpaid(verdict: Exclude<Verdict, { status: 'paid' | 'free' }>): Unpaid & { reply: Reply } {
+export function createUnpaid(
+  verdict: Exclude<Verdict, { status: 'paid' | 'free' }>,
+): Unpaid & { reply: Reply } {
   let response: Response | undefined
   return {
     status: 402,
@@ -133,7 +141,10 @@ function respond({ bound, receipt, inbound }: PaidVisit, response: Response): Re
 }
 
 /** Puts the payment in front of the application's function. */
-function guard<rest extends unknown[]>(offers: readonly Offer[], application: Application<rest>): Guarded<rest> {
+function guard<rest extends unknown[]>(
+  offers: readonly Offer[],
+  application: Application<rest>,
+): Guarded<rest> {
   const answer = async (inbound: Inbound, ...rest: rest): Promise<Response | Reply> => {
     const verdict = await serve(offers, inbound)
     switch (verdict.status) {
@@ -156,7 +167,10 @@ function guard<rest extends unknown[]>(offers: readonly Offer[], application: Ap
  * Runs the application and records its answer before it goes out. Whatever goes wrong in it leaves
  * the payment owed: the same credential runs it again.
  */
-async function deliver(visit: PaidVisit, application: () => Response | Promise<Response>): Promise<Response> {
+async function deliver(
+  visit: PaidVisit,
+  application: () => Response | Promise<Response>,
+): Promise<Response> {
   const { lease } = visit
   const stop = keepLease(lease)
   try {

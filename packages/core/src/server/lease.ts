@@ -38,7 +38,8 @@ function startTimer(): ReturnType<typeof setInterval> {
   return ticking
 }
 
-const isDue = ({ record, kernel }: Lease): boolean => record.until - Date.now() < kernel.deadlines.lease / 2
+const isDue = ({ record, kernel }: Lease): boolean =>
+  record.until - Date.now() < kernel.deadlines.lease / 2
 
 async function renew(lease: Lease): Promise<void> {
   try {

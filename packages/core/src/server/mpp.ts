@@ -13,13 +13,26 @@ import { createOffer, type RouteOptions } from './route.js'
 export { toNodeListener } from './node.js'
 
 type AnyServer = Method.AnyServer
-type Flatten<methods> = methods extends readonly (infer entry)[] ? (entry extends readonly (infer inner)[] ? inner : entry) : never
-type OptionsOf<method> = method extends { readonly '~options'?: infer options } ? NonNullable<options> : never
+type Flatten<methods> = methods extends readonly (infer entry)[]
+  ? entry extends readonly (infer inner)[]
+    ? inner
+    : entry
+  : never
+type OptionsOf<method> = method extends { readonly '~options'?: infer options }
+  ? NonNullable<options>
+  : never
 type Named<methods, name> = Extract<methods, { readonly name: name }>
 type Intended<methods, intent> = Extract<methods, { readonly intent: intent }>
 type NameOf<methods> = methods extends { readonly name: infer name extends string } ? name : never
-type IntentOf<methods> = methods extends { readonly intent: infer intent extends string } ? intent : never
-type KeyOf<methods> = methods extends { readonly name: infer name extends string; readonly intent: infer intent extends string } ? `${name}/${intent}` : never
+type IntentOf<methods> = methods extends { readonly intent: infer intent extends string }
+  ? intent
+  : never
+type KeyOf<methods> = methods extends {
+  readonly name: infer name extends string
+  readonly intent: infer intent extends string
+}
+  ? `${name}/${intent}`
+  : never
 
 /** Makes a handler of one rail at one price. */
 export type Route<method> = (options: OptionsOf<method> & RouteOptions) => Handler
@@ -27,7 +40,10 @@ export type Route<method> = (options: OptionsOf<method> & RouteOptions) => Handl
 /** What `compose` takes: a handler, or a rail (itself or as `'name/intent'`) with its options. */
 export type Composable<methods> =
   | Handler
-  | (methods extends { readonly name: infer name extends string; readonly intent: infer intent extends string }
+  | (methods extends {
+      readonly name: infer name extends string
+      readonly intent: infer intent extends string
+    }
       ? readonly [`${name}/${intent}` | methods, OptionsOf<methods> & RouteOptions]
       : never)
 
@@ -43,7 +59,9 @@ export type Mpp<methods> = {
 } & {
   /** `mpp.<rail>.charge({ … })`. */
   readonly [name in NameOf<methods>]: {
-    readonly [intent in IntentOf<Named<methods, name>>]: Route<Intended<Named<methods, name>, intent>>
+    readonly [intent in IntentOf<Named<methods, name>>]: Route<
+      Intended<Named<methods, name>, intent>
+    >
   }
 }
 
@@ -67,7 +85,8 @@ export function create<const methods extends readonly (AnyServer | readonly AnyS
     ...routesByName(kernel),
     realm: kernel.realm,
     on: kernel.events.on,
-    compose: (...parts: readonly Part[]) => composeHandlers(...parts.map((part) => toHandler(kernel, part))),
+    compose: (...parts: readonly Part[]) =>
+      composeHandlers(...parts.map((part) => toHandler(kernel, part))),
   }) as unknown as Mpp<Flatten<methods>>
 }
 
@@ -84,7 +103,10 @@ function routeOf(kernel: Kernel, method: Method.Server): AnyRoute {
 function routesByName(kernel: Kernel): Record<string, Record<string, AnyRoute>> {
   const routes: Record<string, Record<string, AnyRoute>> = {}
   for (const method of kernel.methods) {
-    if (RESERVED.has(method.name)) throw new TypeError(`"${method.name}" cannot be a method's name: Mpp has a property of that name.`)
+    if (RESERVED.has(method.name))
+      throw new TypeError(
+        `"${method.name}" cannot be a method's name: Mpp has a property of that name.`,
+      )
     routes[method.name] = { ...routes[method.name], [method.intent]: routeOf(kernel, method) }
   }
   return routes
@@ -98,8 +120,12 @@ function routesByIntent(kernel: Kernel): Record<string, AnyRoute> {
       only && more.length === 0
         ? routeOf(kernel, only)
         : () => {
-            const ways = [only, ...more].map((method) => `mpp.${method?.name}.${intent}({ … })`).join(', ')
-            throw new TypeError(`Several rails take "${intent}": say which (${ways}), or offer them all with mpp.compose(…).`)
+            const ways = [only, ...more]
+              .map((method) => `mpp.${method?.name}.${intent}({ … })`)
+              .join(', ')
+            throw new TypeError(
+              `Several rails take "${intent}": say which (${ways}), or offer them all with mpp.compose(…).`,
+            )
           }
   }
   return routes

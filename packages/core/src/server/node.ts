@@ -4,7 +4,15 @@
  * @module
  */
 import { problem } from '../Errors.js'
-import { ANSWER, check, createUnpaid, OFFERS, type Guarded, type Handler, type Payment } from './handler.js'
+import {
+  ANSWER,
+  check,
+  createUnpaid,
+  OFFERS,
+  type Guarded,
+  type Handler,
+  type Payment,
+} from './handler.js'
 import { mayHaveBody, readBody, type Inbound, type Reply, type TOO_LARGE } from './transport.js'
 
 /** As much of `http.IncomingMessage` as is used. */
@@ -44,8 +52,12 @@ type Fetch = (request: Request) => Response | Promise<Response>
  * const payment = await Mpp.toNodeListener(mpp.charge({ amount: '5' }))(req, res)
  * if (payment.status === 200) res.end('paid')
  */
-export function toNodeListener(handler: Handler): (request: NodeRequest, response: NodeResponse) => Promise<Payment>
-export function toNodeListener(route: Guarded<[]> | Fetch): (request: NodeRequest, response: NodeResponse) => Promise<void>
+export function toNodeListener(
+  handler: Handler,
+): (request: NodeRequest, response: NodeResponse) => Promise<Payment>
+export function toNodeListener(
+  route: Guarded<[]> | Fetch,
+): (request: NodeRequest, response: NodeResponse) => Promise<void>
 export function toNodeListener(
   handler: Handler | Guarded<[]> | Fetch,
 ): (request: NodeRequest, response: NodeResponse) => Promise<Payment | void> {
@@ -54,19 +66,33 @@ export function toNodeListener(
     try {
       const inbound = fromNode(request)
       if (!inbound) return await send(response, BAD_REQUEST)
-      const answer = ANSWER in handler ? await handler[ANSWER](inbound) : await (handler as Fetch)(inbound.request())
+      const answer =
+        ANSWER in handler
+          ? await handler[ANSWER](inbound)
+          : await (handler as Fetch)(inbound.request())
       await send(response, answer)
     } catch (cause) {
       console.error('[polyrail] The route failed:', cause)
       if (response.headersSent) response.end()
-      else await send(response, { status: 500, headers: { 'Content-Type': 'text/plain' }, body: 'Internal Server Error' })
+      else
+        await send(response, {
+          status: 500,
+          headers: { 'Content-Type': 'text/plain' },
+          body: 'Internal Server Error',
+        })
     }
   }
 }
 
-async function guardNode(handler: Handler, request: NodeRequest, response: NodeResponse): Promise<Payment> {
+async function guardNode(
+  handler: Handler,
+  request: NodeRequest,
+  response: NodeResponse,
+): Promise<Payment> {
   const inbound = fromNode(request)
-  const payment = inbound ? await check(handler[OFFERS], inbound) : createUnpaid({ status: 'answered', reply: BAD_REQUEST })
+  const payment = inbound
+    ? await check(handler[OFFERS], inbound)
+    : createUnpaid({ status: 'answered', reply: BAD_REQUEST })
   if (payment.reply) await send(response, payment.reply)
   else if (payment.status === 200) receiptOnSend(payment, response)
   return payment
@@ -80,8 +106,11 @@ function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: Nod
     if (!written) {
       written = true
       const status = typeof parameters[0] === 'number' ? parameters[0] : response.statusCode
-      const carrier = payment.withReceipt(new Response(null, { status: bodyless(status), headers: headersOf(response) }))
-      for (const [name, value] of carrier.headers) if (OURS.has(name)) response.setHeader(name, value)
+      const carrier = payment.withReceipt(
+        new Response(null, { status: bodyless(status), headers: headersOf(response) }),
+      )
+      for (const [name, value] of carrier.headers)
+        if (OURS.has(name)) response.setHeader(name, value)
     }
     return writeHead(...parameters)
   }
@@ -132,7 +161,13 @@ function fromNode(message: NodeRequest): Inbound | undefined {
       if (read instanceof Uint8Array) bytes = read
       return read
     },
-    request: () => createRequest(message, { method, url, body: captured ? bytes : undefined, streaming: !captured && mayHaveBody(method) }),
+    request: () =>
+      createRequest(message, {
+        method,
+        url,
+        body: captured ? bytes : undefined,
+        streaming: !captured && mayHaveBody(method),
+      }),
   }
 }
 
@@ -146,7 +181,11 @@ const carriesBody = ({ headers, rawBody }: NodeRequest): boolean =>
 const readNodeBody = (message: NodeRequest, limit: number) =>
   message.rawBody === undefined
     ? readBody(message, limit)
-    : Promise.resolve(typeof message.rawBody === 'string' ? new TextEncoder().encode(message.rawBody) : message.rawBody)
+    : Promise.resolve(
+        typeof message.rawBody === 'string'
+          ? new TextEncoder().encode(message.rawBody)
+          : message.rawBody,
+      )
 
 function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined {
   const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
@@ -159,7 +198,12 @@ function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined 
 
 function createRequest(
   message: NodeRequest,
-  { method, url, body, streaming }: { method: string; url: string; body: Uint8Array | undefined; streaming: boolean },
+  {
+    method,
+    url,
+    body,
+    streaming,
+  }: { method: string; url: string; body: Uint8Array | undefined; streaming: boolean },
 ): Request {
   const headers: [string, string][] = []
   for (const name in message.headers) {
@@ -200,14 +244,16 @@ async function send(response: NodeResponse, answer: Reply | Response): Promise<v
 
 async function sendResponse(response: NodeResponse, answer: Response): Promise<void> {
   response.statusCode = answer.status
-  for (const [name, value] of answer.headers) if (name !== 'set-cookie') response.setHeader(name, value)
+  for (const [name, value] of answer.headers)
+    if (name !== 'set-cookie') response.setHeader(name, value)
   const cookies = answer.headers.getSetCookie()
   if (cookies.length > 0) response.setHeader('set-cookie', cookies)
   if (answer.body)
     for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>)
-      if (!response.write(chunk)) await new Promise<void>((resolve) => {
-        response.once('drain', resolve)
-        response.once('close', resolve)
-      })
+      if (!response.write(chunk))
+        await new Promise<void>((resolve) => {
+          response.once('drain', resolve)
+          response.once('close', resolve)
+        })
   response.end()
 }

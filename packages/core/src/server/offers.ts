@@ -24,7 +24,11 @@ export type Issued = { id: string; header: string }
  * @returns The challenges in order of preference; empty when no rail could make one.
  * @see core draft, Challenge and Client Payment Preferences
  */
-export async function issue(offers: readonly Offer[], inbound: Inbound, body: Uint8Array | undefined): Promise<Issued[]> {
+export async function issue(
+  offers: readonly Offer[],
+  inbound: Inbound,
+  body: Uint8Array | undefined,
+): Promise<Issued[]> {
   const visit: Visit = { inbound, digest: body && BodyDigest.create(body), nonce: createNonce() }
   const issued: (Issued | Promise<Issued | undefined>)[] = []
   let pending = false
@@ -44,7 +48,12 @@ const rank = (offers: readonly Offer[], header: string | null): readonly Offer[]
   header === null
     ? offers
     : AcceptPayment.rank(
-        offers.map((offer) => ({ name: offer.method.name, method: offer.method.name, intent: offer.method.intent, offer })),
+        offers.map((offer) => ({
+          name: offer.method.name,
+          method: offer.method.name,
+          intent: offer.method.intent,
+          offer,
+        })),
         header,
       ).map(({ offer }) => offer)
 
@@ -73,11 +82,22 @@ function create(offer: Offer, visit: Visit, request = offer.encoded): Issued {
   const expires = expiryOf(offer)
   const opaque = createOpaque(offer, visit)
   const digest = options.bind?.body === false ? undefined : visit.digest
-  const slots: ChallengeId.Slots = { realm: kernel.realm, method: method.name, intent: method.intent, request, expires, opaque }
+  const slots: ChallengeId.Slots = {
+    realm: kernel.realm,
+    method: method.name,
+    intent: method.intent,
+    request,
+    expires,
+    opaque,
+  }
   if (digest !== undefined) slots.digest = digest
   const id = ChallengeId.create(slots, kernel.keyring)
-  const shown = describe(offer, visit.inbound) + (digest === undefined ? '' : `, digest="${digest}"`)
-  return { id, header: `Payment id="${id}", ${head}${request}"${shown}, expires="${expires}", opaque="${opaque}"` }
+  const shown =
+    describe(offer, visit.inbound) + (digest === undefined ? '' : `, digest="${digest}"`)
+  return {
+    id,
+    header: `Payment id="${id}", ${head}${request}"${shown}, expires="${expires}", opaque="${opaque}"`,
+  }
 }
 
 /** Only our own, header-safe texts need no canonicalization: they are written in order. */
@@ -92,7 +112,10 @@ function describe({ options, kernel }: Offer, inbound: Inbound): string {
   const { description } = options
   if (description === undefined) return ''
   try {
-    const text = typeof description === 'function' ? description({ acceptLanguage: inbound.header('accept-language') }) : description
+    const text =
+      typeof description === 'function'
+        ? description({ acceptLanguage: inbound.header('accept-language') })
+        : description
     return `, description="${Challenge.quote(text)}"`
   } catch (cause) {
     kernel.events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause }))
@@ -135,7 +158,8 @@ const MOST_SCOPES = 2000
  */
 export function scopeOf({ options }: Offer, inbound: Inbound): string {
   const route = options.scope ?? inbound.scope
-  const place = route === undefined ? withoutQuery(inbound.url) : `${originOf(inbound.url)} ${route}`
+  const place =
+    route === undefined ? withoutQuery(inbound.url) : `${originOf(inbound.url)} ${route}`
   const key = `${inbound.method} ${place}`
   const known = scopes.get(key)
   if (known !== undefined) return known

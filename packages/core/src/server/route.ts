@@ -63,13 +63,17 @@ function checkRequest(method: Server, wire: unknown): Record<string, unknown> {
   const rail = `${method.name}/${method.intent}`
   const result = method.schema.request['~standard'].validate(wire)
   if (result instanceof Promise)
-    throw new TypeError(`The request schema of ${rail} is asynchronous; a route needs its price when it is defined.`)
+    throw new TypeError(
+      `The request schema of ${rail} is asynchronous; a route needs its price when it is defined.`,
+    )
   if (result.issues) throw new TypeError(`${rail}: ${result.issues.map(describeIssue).join('; ')}`)
   const request = result.value as Record<string, unknown>
   if (typeof request !== 'object' || request === null || Array.isArray(request))
     throw new TypeError(`${rail}: a payment request must be an object.`)
   if ('expires' in request)
-    throw new TypeError(`${rail}: the request must not repeat the expiry; it is the challenge's (charge draft).`)
+    throw new TypeError(
+      `${rail}: the request must not repeat the expiry; it is the challenge's (charge draft).`,
+    )
   return dropUndefined(request)
 }
 
@@ -85,7 +89,9 @@ function checkRoute(route: RouteOptions): RouteOptions {
     throw new TypeError('expires must be seconds, above 0 and up to 86,400.')
   for (const key in route.meta)
     if (key === 'nonce' || key === 'scope' || typeof route.meta[key] !== 'string')
-      throw new TypeError(`meta.${key}: values are strings, and "nonce" and "scope" are the server's own.`)
+      throw new TypeError(
+        `meta.${key}: values are strings, and "nonce" and "scope" are the server's own.`,
+      )
   // What no header can carry fails here and not at the first visitor.
   if (route.meta) PaymentRequest.serialize(route.meta)
   return route
@@ -114,7 +120,10 @@ export function deepFreeze<value>(value: value): value {
 }
 
 /** Puts what the method issued beside what the route asks. */
-export function withIssued(request: Record<string, unknown>, issued: Record<string, unknown>): Record<string, unknown> {
+export function withIssued(
+  request: Record<string, unknown>,
+  issued: Record<string, unknown>,
+): Record<string, unknown> {
   const merged = { ...request }
   for (const key in issued) {
     const [ours, theirs] = [merged[key], issued[key]]
@@ -131,18 +140,27 @@ export function withIssued(request: Record<string, unknown>, issued: Record<stri
  */
 export function checkIssued(method: Server, made: unknown): Record<string, unknown> {
   const fields = method.issued?.fields.join(', ')
-  if (!isPlain(made)) throw new TypeError(`${method.name}: issued.create must return an object with ${fields}.`)
+  if (!isPlain(made))
+    throw new TypeError(`${method.name}: issued.create must return an object with ${fields}.`)
   if (PaymentRequest.serialize(pickIssued(method, made)) !== PaymentRequest.serialize(made))
-    throw new TypeError(`${method.name}: issued.create may return only what issued.fields declares: ${fields}.`)
+    throw new TypeError(
+      `${method.name}: issued.create may return only what issued.fields declares: ${fields}.`,
+    )
   return made
 }
 
 /** Takes the issued fields, and nothing else, out of a request that came back. */
-export function pickIssued(method: Server, request: Record<string, unknown>): Record<string, unknown> {
+export function pickIssued(
+  method: Server,
+  request: Record<string, unknown>,
+): Record<string, unknown> {
   let picked: Record<string, unknown> = {}
   for (const field of method.issued?.fields ?? []) {
     const path = field.split('.')
-    const value = path.reduce<unknown>((part, key) => (isPlain(part) ? part[key] : undefined), request)
+    const value = path.reduce<unknown>(
+      (part, key) => (isPlain(part) ? part[key] : undefined),
+      request,
+    )
     if (value === undefined) continue
     const nested = path.reduceRight<unknown>((part, key) => ({ [key]: part }), value)
     picked = withIssued(picked, nested as Record<string, unknown>)

@@ -22,7 +22,13 @@ export type Verdict =
   | ({ status: 'paid' } & PaidVisit)
 
 /** A settled payment whose resource is still owed. */
-export type PaidVisit = { bound: Bound; lease: Lease; receipt: Receipt; settlement: unknown; inbound: Inbound }
+export type PaidVisit = {
+  bound: Bound
+  lease: Lease
+  receipt: Receipt
+  settlement: unknown
+  inbound: Inbound
+}
 
 /**
  * Takes a request through every step up to the application.
@@ -92,21 +98,46 @@ async function collect(
     const settled = await settle(bound, presentation, claimed)
     if (isRefusal(settled)) return settled
     settlement = settled.settlement
-    events.emit('settled', () => ({ ...describe(bound, inbound), receipt: lease.record.receipt as Receipt, settlement }))
+    events.emit('settled', () => ({
+      ...describe(bound, inbound),
+      receipt: lease.record.receipt as Receipt,
+      settlement,
+    }))
   }
-  return { status: 'paid', bound, lease, receipt: lease.record.receipt as Receipt, settlement, inbound }
+  return {
+    status: 'paid',
+    bound,
+    lease,
+    receipt: lease.record.receipt as Receipt,
+    settlement,
+    inbound,
+  }
 }
 
-function finished(bound: Bound, record: { answer?: Parameters<typeof replay>[0]; problem?: Errors.Problem }, inbound: Inbound): Verdict | Refusal {
+function finished(
+  bound: Bound,
+  record: { answer?: Parameters<typeof replay>[0]; problem?: Errors.Problem },
+  inbound: Inbound,
+): Verdict | Refusal {
   if (record.problem) return { refused: record.problem }
-  if (!record.answer) return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
+  if (!record.answer)
+    return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
   const { events } = bound.offer.kernel
-  events.emit('replayed', () => ({ method: inbound.method, url: inbound.url, challengeId: bound.challenge.id }))
+  events.emit('replayed', () => ({
+    method: inbound.method,
+    url: inbound.url,
+    challengeId: bound.challenge.id,
+  }))
   return { status: 'answered', reply: replay(record.answer) }
 }
 
 /** A paid visit, as events tell it. */
-export const describe = ({ challenge, source }: Bound, { method, url }: Inbound) => ({ method, url, challenge, source })
+export const describe = ({ challenge, source }: Bound, { method, url }: Inbound) => ({
+  method,
+  url,
+  challenge,
+  source,
+})
 
 async function refused(
   offers: readonly Offer[],
@@ -117,7 +148,13 @@ async function refused(
   const { method, url } = visit.inbound
   const { refused: problem, cause } = refusal
   if (problem.code === 'payment-indeterminate')
-    events.emit('indeterminate', () => ({ method, url, challengeId: String(problem.challengeId), cause }))
-  else if (problem.code !== 'payment-required') events.emit('rejected', () => ({ method, url, problem, cause }))
+    events.emit('indeterminate', () => ({
+      method,
+      url,
+      challengeId: String(problem.challengeId),
+      cause,
+    }))
+  else if (problem.code !== 'payment-required')
+    events.emit('rejected', () => ({ method, url, problem, cause }))
   return { status: 'refused', ...(await replyWith(offers, refusal, visit)) }
 }

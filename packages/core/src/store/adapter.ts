@@ -49,74 +49,16 @@ export function from(adapter: Adapter): Store {
       `Store "${adapter.name}" has no compareAndSet, so it cannot claim a payment atomically and two servers could settle it twice. Use a backend that can compare and set (Redis, PostgreSQL, SQLite, Durable Objects).`,
     )
 
-  const read = async (key: string) => (await adapter.get(key)) ?? undefined
-
-  async function update(
-    key: string,
-    change: update.Change,
-    options: update.Options,
-  ): Promise<Value | undefined> {
-    let stands = options.from === undefined ? await read(key) : encode(options.from)
-    for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const current = stands === undefined ? undefined : decode(stands)
-      const next = change(current)
-      if (next === undefined) return current
-      if (await adapter.compareAndSet(key, stands, encode(next), { ttl: options.ttl })) return next
-      stands = await read(key)
-    }
-    throw new Error(`Store "${adapter.name}": a key changed ${MOST_TRIES} times during one update.`)
-  }
-
-  const standing = async (entries: readonly Entry[]): Promise<Claim> => ({
-    claimed: false,
-    existing: await Promise.all(entries.map(async ({ key }) => decodeMaybe(await read(key)))),
-  })
-
-  /** The first entry is the challenge and is written last: once it stands, the whole claim does. */
-  async function claimInTurn(entries: readonly Entry[]): Promise<Claim> {
-    const [challenge, ...proofs] = entries.map((entry) => ({
-      ...entry,
-      value: encode(entry.value),
-    }))
-    if (!challenge) return { claimed: true }
-    if ((await read(challenge.key)) !== undefined) return standing(entries)
-    const taken: string[] = []
-    for (const { key, value, ttl } of proofs) {
-      if (await adapter.compareAndSet(key, undefined, value, { ttl })) taken.push(key)
-      // The same value: another copy of this claim, or one cut short by a crash. Ours as well.
-      else if ((await read(key)) !== value) {
-        const found = await standing(entries)
-        for (const ours of taken) await adapter.delete(ours)
-        return found
-      }
-    }
-    // Losing here gives no proof back: the copy that won this very challenge relies on it.
-    const won = await adapter.compareAndSet(challenge.key, undefined, challenge.value, {
-      ttl: challenge.ttl,
-    })
-    return won ? { claimed: true } : standing(entries)
-  }
-
   return {
     name: adapter.name,
     ...(adapter.volatile !== undefined && { volatile: adapter.volatile }),
     ...(adapter.wait && { wait: adapter.wait.bind(adapter) }),
-    get: async (key) => decodeMaybe(await read(key)),
+    get: async (key) => decode(await adapter.get(key)),
     set: async (key, value, { ttl }) => void (await adapter.set(key, encode(value), { ttl })),
     delete: async (key) => void (await adapter.delete(key)),
-    update,
-    async claim(entries) {
-      if (!adapter.claim) return claimInTurn(entries)
-      const found = await adapter.claim(
-        entries.map((entry) => ({ ...entry, value: encode(entry.value) })),
-      )
-      return found.claimed
-        ? found
-        : {
-            claimed: false,
-            existing: found.existing.map((value) => decodeMaybe(value ?? undefined)),
-          }
-    },
+    update: (key, change, options) => updateOptimistically(adapter, { key, change, ...options }),
+    claim: (entries) =>
+      adapter.claim ? claimAtOnce(adapter, entries) : claimInTurn(adapter, entries),
   }
 }
 
@@ -124,17 +66,65 @@ export declare namespace from {
   type Backend = Adapter
 }
 
+async function updateOptimistically(
+  adapter: Adapter,
+  { key, change, ttl, from }: update.Options & { key: string; change: update.Change },
+): Promise<Value | undefined> {
+  let stands = from === undefined ? ((await adapter.get(key)) ?? undefined) : encode(from)
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const current = decode(stands)
+    const next = change(current)
+    if (next === undefined) return current
+    if (await adapter.compareAndSet(key, stands, encode(next), { ttl })) return next
+    stands = (await adapter.get(key)) ?? undefined
+  }
+  throw new Error(`Store "${adapter.name}": a key changed ${MOST_TRIES} times during one update.`)
+}
+
+async function claimAtOnce(adapter: Adapter, entries: readonly Entry[]): Promise<Claim> {
+  const found = await adapter.claim?.(
+    entries.map((entry) => ({ ...entry, value: encode(entry.value) })),
+  )
+  return !found || found.claimed
+    ? { claimed: true }
+    : { claimed: false, existing: found.existing.map(decode) }
+}
+
+/** The first entry is the challenge and is written last: once it stands, the whole claim does. */
+async function claimInTurn(adapter: Adapter, entries: readonly Entry[]): Promise<Claim> {
+  const [challenge, ...proofs] = entries.map((entry) => ({ ...entry, value: encode(entry.value) }))
+  const standing = async (): Promise<Claim> => ({
+    claimed: false,
+    existing: await Promise.all(entries.map(async ({ key }) => decode(await adapter.get(key)))),
+  })
+  if (!challenge || decode(await adapter.get(challenge.key)) !== undefined) return standing()
+  const taken: string[] = []
+  for (const { key, value, ttl } of proofs) {
+    if (await adapter.compareAndSet(key, undefined, value, { ttl })) taken.push(key)
+    // The same value: another copy of this claim, or one cut short by a crash. Ours as well.
+    else if ((await adapter.get(key)) !== value) {
+      const found = await standing()
+      for (const ours of taken) await adapter.delete(ours)
+      return found
+    }
+  }
+  // Losing here gives no proof back: the copy that won this very challenge relies on it.
+  const { key, value, ttl } = challenge
+  return (await adapter.compareAndSet(key, undefined, value, { ttl }))
+    ? { claimed: true }
+    : standing()
+}
+
 const encode = (value: Value): string =>
   JSON.stringify(value, (_, part: unknown) =>
     typeof part === 'bigint' ? { $bigint: String(part) } : part,
   )
 
-const decode = (text: string): Value =>
-  JSON.parse(text, (_, part: unknown) => {
+function decode(text: string | undefined | null): Value | undefined {
+  if (text === undefined || text === null) return undefined
+  return JSON.parse(text, (_, part: unknown) => {
     const digits =
       typeof part === 'object' && part !== null && (part as { $bigint?: unknown }).$bigint
-    return typeof digits === 'string' ? BigInt(digits) : part
+    return typeof digits === 'string' && /^-?\d+$/.test(digits) ? BigInt(digits) : part
   })
-
-const decodeMaybe = (text: string | undefined): Value | undefined =>
-  text === undefined ? undefined : decode(text)
+}

@@ -66,6 +66,7 @@ export function memory(options: memory.Options = {}): memory.Memory {
       const taken = entries.some(({ key }) => shelves.read(key, at) !== undefined)
       if (taken)
         return { claimed: false, existing: entries.map(({ key }) => shelves.read(key, at)) }
+      shelves.makeRoom(entries.length, at)
       for (const { key, value, ttl } of entries) write(key, value, { ttl, at })
       return { claimed: true }
     },
@@ -106,6 +107,16 @@ function createShelves(maxKeys: number) {
     return before - count()
   }
 
+  /** All keys of a claim find room, or none is written. */
+  function makeRoom(keys: number, at: number): void {
+    if (count() + keys <= maxKeys) return
+    sweep(at)
+    if (count() + keys > maxKeys)
+      throw new Error(
+        `The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`,
+      )
+  }
+
   return {
     count,
     sweep,
@@ -116,13 +127,11 @@ function createShelves(maxKeys: number) {
     remove(key: string): void {
       shelfOf(key)?.delete(key)
     },
+    makeRoom,
     write(key: string, slot: Slot, at: number): void {
       if (at >= nextSweep) sweep(at)
       const from = shelfOf(key)
-      if (!from && count() >= maxKeys && sweep(at) === 0)
-        throw new Error(
-          `The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`,
-        )
+      if (!from) makeRoom(1, at)
       const life = (slot.expires - at) / 1000
       const to = shelves[SHELVES.findIndex((longest) => life <= longest)] as Shelf
       // Deleting first puts the key last, where its new expiry belongs.

@@ -44,21 +44,29 @@ export function bind(
   const credential = Credential.deserialize(token)
   if (!credential) return refuse('malformed-credential')
   const wire = credential.challenge
-  const candidates = offers.filter(({ method }) => method.name === wire.method && method.intent === wire.intent)
+  const candidates = offers.filter(
+    ({ method }) => method.name === wire.method && method.intent === wire.intent,
+  )
   if (candidates.length === 0) return refuse('method-unsupported')
-  const issuers = candidates.filter(({ kernel }) => kernel.realm === wire.realm && ChallengeId.verify(wire, kernel.keyring))
-  if (issuers.length === 0) return refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
+  const issuers = candidates.filter(
+    ({ kernel }) => kernel.realm === wire.realm && ChallengeId.verify(wire, kernel.keyring),
+  )
+  if (issuers.length === 0)
+    return refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
   return bindTo(matchPrice(issuers, wire), credential, visit)
 }
 
 /** Finds the offer that asks just this; with fields issued anew, once those are put aside. */
 function matchPrice(issuers: readonly Offer[], wire: Challenge.Wire): Match {
   for (const offer of issuers)
-    if (offer.encoded === wire.request && !offer.method.issued) return { offer, request: offer.request }
+    if (offer.encoded === wire.request && !offer.method.issued)
+      return { offer, request: offer.request }
   const presented = PaymentRequest.deserialize(wire.request) ?? {}
   for (const offer of issuers) {
     if (!offer.method.issued) continue
-    const ours = PaymentRequest.serialize(withIssued(offer.request, pickIssued(offer.method, presented)))
+    const ours = PaymentRequest.serialize(
+      withIssued(offer.request, pickIssued(offer.method, presented)),
+    )
     if (ours === wire.request) return { offer, request: deepFreeze(presented) }
   }
   return { offer: issuers[0] as Offer, request: presented, changed: true }
@@ -73,11 +81,23 @@ function bindTo(
 ): Bound | Refusal {
   const opaque = wire.opaque === undefined ? undefined : PaymentRequest.deserialize(wire.opaque)
   const scope = scopeOf(offer, visit.inbound)
-  const mismatch = checkPlace(offer.options.bind ?? {}, { wire, body: visit.body, matches: opaque?.['scope'] === scope })
+  const mismatch = checkPlace(offer.options.bind ?? {}, {
+    wire,
+    body: visit.body,
+    matches: opaque?.['scope'] === scope,
+  })
   if (mismatch) return refuse('invalid-challenge', { detail: mismatch })
   const expires = Expires.parse(wire.expires ?? '')
-  if (expires === undefined) return refuse('invalid-challenge', { detail: 'This challenge has no expiry.' })
-  const bound: Bound = { offer, challenge: decode(wire, request, opaque), payload, source, scope, expires }
+  if (expires === undefined)
+    return refuse('invalid-challenge', { detail: 'This challenge has no expiry.' })
+  const bound: Bound = {
+    offer,
+    challenge: decode(wire, request, opaque),
+    payload,
+    source,
+    scope,
+    expires,
+  }
   const stale = changed
     ? 'The price of this route has changed; a fresh challenge has it.'
     : expires <= Date.now() && 'This challenge has expired.'
@@ -89,7 +109,8 @@ function checkPlace(
   bind: { scope?: boolean | undefined; body?: boolean | undefined },
   { wire, body, matches }: { wire: Challenge.Wire; body: Uint8Array | undefined; matches: boolean },
 ): string | undefined {
-  if (bind.scope !== false && !matches) return 'This challenge was issued for another route or HTTP method.'
+  if (bind.scope !== false && !matches)
+    return 'This challenge was issued for another route or HTTP method.'
   if (bind.body !== false && !hasDigest(wire.digest, body))
     return 'The request body is not the one that this challenge was issued for.'
   return undefined
@@ -99,7 +120,11 @@ const hasDigest = (digest: string | undefined, body: Uint8Array | undefined): bo
   digest === undefined ? body === undefined : BodyDigest.verify(digest, body ?? '')
 
 /** Our own challenge, as it was when it was issued: its id has proved every parameter but the description. */
-function decode(wire: Challenge.Wire, request: Record<string, unknown>, opaque: Opaque): Challenge.Challenge {
+function decode(
+  wire: Challenge.Wire,
+  request: Record<string, unknown>,
+  opaque: Opaque,
+): Challenge.Challenge {
   const { id, realm, method, intent } = wire
   const challenge: Challenge.Challenge = {
     id,

@@ -38,7 +38,10 @@ export type Captured = { token: string | undefined; body: Uint8Array | undefined
  *
  * @see core draft, Transport Security, Multiple Payment Options and Denial of Service
  */
-export function capture(offers: readonly Offer[], inbound: Inbound): Captured | Refusal | Promise<Captured | Refusal> {
+export function capture(
+  offers: readonly Offer[],
+  inbound: Inbound,
+): Captured | Refusal | Promise<Captured | Refusal> {
   const { kernel } = offers[0] as Offer
   if (!kernel.insecure && !isSecure(inbound))
     return refuse('insecure-transport', {
@@ -50,7 +53,9 @@ export function capture(offers: readonly Offer[], inbound: Inbound): Captured | 
   if (tokens.length > 1) return refuse('multiple-credentials')
   const [token] = tokens
   const readsBody = inbound.hasBody && offers.some(({ options }) => options.bind?.body !== false)
-  return kernel.limit || readsBody ? captureRest(kernel, inbound, { token, readsBody }) : { token, body: undefined }
+  return kernel.limit || readsBody
+    ? captureRest(kernel, inbound, { token, readsBody })
+    : { token, body: undefined }
 }
 
 async function captureRest(
@@ -58,14 +63,17 @@ async function captureRest(
   inbound: Inbound,
   { token, readsBody }: { token: string | undefined; readsBody: boolean },
 ): Promise<Captured | Refusal> {
-  const limited = kernel.limit && (await askLimit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
+  const limited =
+    kernel.limit &&
+    (await askLimit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
   if (limited) return limited
   const body = readsBody ? await inbound.body(kernel.maxBodyBytes).catch(brokenOff) : undefined
   if (body === TOO_LARGE) return refuse('body-too-large')
   return isRefusal(body) ? body : { token, body }
 }
 
-const brokenOff = (cause: unknown): Refusal => refuse('bad-request', { detail: 'The request body broke off.' }, { cause })
+const brokenOff = (cause: unknown): Refusal =>
+  refuse('bad-request', { detail: 'The request body broke off.' }, { cause })
 
 async function askLimit(
   ask: NonNullable<Kernel['limit']>,
@@ -76,7 +84,11 @@ async function askLimit(
     const wait = await ask({ kind, method, url, header })
     return wait === undefined ? undefined : refuse('rate-limited', {}, { retryAfter: wait })
   } catch (cause) {
-    return refuse('store-unavailable', { detail: 'Payments cannot be taken now.' }, { retryAfter: 5, cause })
+    return refuse(
+      'store-unavailable',
+      { detail: 'Payments cannot be taken now.' },
+      { retryAfter: 5, cause },
+    )
   }
 }
 
@@ -85,9 +97,13 @@ function isSecure(inbound: Inbound): boolean {
   if (!url.startsWith('http://')) return true
   if (isLoopback(url)) return true
   const forwarded = inbound.header('x-forwarded-proto') ?? inbound.header('forwarded')
-  return forwarded !== null && /^https$|(?:^|[;,\s])proto="?https/i.test(forwarded.split(',', 1)[0]?.trim() ?? '')
+  return (
+    forwarded !== null &&
+    /^https$|(?:^|[;,\s])proto="?https/i.test(forwarded.split(',', 1)[0]?.trim() ?? '')
+  )
 }
 
-const LOOPBACK = /^http:\/\/(?:[^/?#@]*@)?(?:localhost|[^/?#:]*\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i
+const LOOPBACK =
+  /^http:\/\/(?:[^/?#@]*@)?(?:localhost|[^/?#:]*\.localhost|127(?:\.\d{1,3}){3}|\[::1\])(?=[:/?#]|$)/i
 
 const isLoopback = (url: string): boolean => LOOPBACK.test(url)

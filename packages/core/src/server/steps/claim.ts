@@ -60,12 +60,18 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
     others: others.map((entry) => entry.key),
   }
   const ttl = lifeOf(record, bound.expires)
-  const found = await kernel.store.claim([{ key, value: record, ttl }, ...others.map((entry) => ({ ...entry, ttl: Math.max(entry.ttl, ttl) }))])
+  const found = await kernel.store.claim([
+    { key, value: record, ttl },
+    ...others.map((entry) => ({ ...entry, ttl: Math.max(entry.ttl, ttl) })),
+  ])
   if (found.claimed) return { lease: { key, record, expires: bound.expires, kernel }, fresh: true }
   const [standing, ...taken] = found.existing
   if (standing !== undefined) return resume(bound, visit, key)
-  const earlier = taken.find((value, index) => value !== undefined && others[index]?.key.startsWith('mpp:idempotency:'))
-  if (earlier !== undefined) return resume(bound, { ...visit, samePayer: true }, challengeKey(earlier as string))
+  const earlier = taken.find(
+    (value, index) => value !== undefined && others[index]?.key.startsWith('mpp:idempotency:'),
+  )
+  if (earlier !== undefined)
+    return resume(bound, { ...visit, samePayer: true }, challengeKey(earlier as string))
   return refuse('verification-failed', {
     detail: `This ${method.name} proof has already paid for something else.`,
   })
@@ -90,7 +96,9 @@ function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entr
     entries.push({ key: proofKey(method.name, named.key), value: id, ttl: named.ttl })
   }
   if (visit.idempotencyKey !== null && payer !== undefined) {
-    const name = sha256Text([bound.challenge.realm, visit.scope, method.name, payer, visit.idempotencyKey].join('\n'))
+    const name = sha256Text(
+      [bound.challenge.realm, visit.scope, method.name, payer, visit.idempotencyKey].join('\n'),
+    )
     entries.push({ key: `mpp:idempotency:${name}`, value: id, ttl: 0 })
   }
   return entries
@@ -123,15 +131,28 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
       if (lease) return { lease, fresh: false }
       continue
     }
-    if (now >= giveUp) return refuse('payment-in-progress', {}, { retryAfter: Math.ceil((record.until - now) / 1000) })
+    if (now >= giveUp)
+      return refuse(
+        'payment-in-progress',
+        {},
+        { retryAfter: Math.ceil((record.until - now) / 1000) },
+      )
     const timeout = Math.min(giveUp, record.until) - now
     if (kernel.store.wait) await kernel.store.wait(key, { timeout })
     else await new Promise((again) => setTimeout(again, Math.min(timeout, pause)))
   }
 }
 
-async function takeOver({ offer: { kernel }, expires }: Bound, key: string, seen: PaymentRecord): Promise<Lease | undefined> {
-  const record: PaymentRecord = { ...seen, owner: newOwner(), until: Date.now() + kernel.deadlines.lease }
+async function takeOver(
+  { offer: { kernel }, expires }: Bound,
+  key: string,
+  seen: PaymentRecord,
+): Promise<Lease | undefined> {
+  const record: PaymentRecord = {
+    ...seen,
+    owner: newOwner(),
+    until: Date.now() + kernel.deadlines.lease,
+  }
   const lease: Lease = { key, record, expires, kernel }
   const stands = await kernel.store.update(
     key,
@@ -154,7 +175,8 @@ export async function advance(lease: Lease, change: Partial<PaymentRecord>): Pro
   const next: PaymentRecord = { ...record, ...change }
   const stands = (await kernel.store.update(
     key,
-    (current) => ((current as PaymentRecord | undefined)?.owner === record.owner ? next : undefined),
+    (current) =>
+      (current as PaymentRecord | undefined)?.owner === record.owner ? next : undefined,
     { ttl: lifeOf(next, lease.expires), from: record },
   )) as PaymentRecord | undefined
   if (stands?.owner !== record.owner) return false

@@ -8,12 +8,18 @@ import type { Server } from '../../Method.js'
 import { refuse, type Refusal } from './capture.js'
 
 const TRANSPORT_CODE = /^(?:E[A-Z]{3,}|UND_ERR_\w+|ERR_(?:SOCKET|STREAM|HTTP2|TLS)_\w+)$/
-const TRANSPORT_NAME = /^(?:AbortError|TimeoutError|DeadlineError|HttpRequestError|WebSocketRequestError|SocketClosedError)$/
+const TRANSPORT_NAME =
+  /^(?:AbortError|TimeoutError|DeadlineError|HttpRequestError|WebSocketRequestError|SocketClosedError)$/
 
 /** True for what a network, not a payer, does wrong: refused, reset, timed out, aborted. */
 export function isTransportFault(cause: unknown, depth = 0): boolean {
   if (typeof cause !== 'object' || cause === null || depth > 4) return false
-  const { name, code, message, cause: inner } = cause as { name?: unknown; code?: unknown; message?: unknown; cause?: unknown }
+  const {
+    name,
+    code,
+    message,
+    cause: inner,
+  } = cause as { name?: unknown; code?: unknown; message?: unknown; cause?: unknown }
   return (
     (typeof name === 'string' && TRANSPORT_NAME.test(name)) ||
     (typeof code === 'string' && TRANSPORT_CODE.test(code)) ||
@@ -25,17 +31,22 @@ export function isTransportFault(cause: unknown, depth = 0): boolean {
 /** The problem that a developer threw on purpose, known by its data and not by its class. */
 export function problemOf(cause: unknown): Errors.Problem | undefined {
   const problem = (cause as { problem?: Errors.Problem } | undefined)?.problem
-  return typeof problem?.type === 'string' && typeof problem.status === 'number' ? problem : undefined
+  return typeof problem?.type === 'string' && typeof problem.status === 'number'
+    ? problem
+    : undefined
 }
 
 /** What a throw before any money moved means to the visitor. */
 export function refusalOf(cause: unknown, method: Server): Refusal {
   const problem = problemOf(cause)
-  if (problem) return { refused: problem, cause, retryAfter: (cause as { retryAfter?: number }).retryAfter }
+  if (problem)
+    return { refused: problem, cause, retryAfter: (cause as { retryAfter?: number }).retryAfter }
   if (isTransportFault(cause))
     return refuse(
       'settlement-unavailable',
-      { detail: `The ${method.name} network could not be asked. Present the same credential again.` },
+      {
+        detail: `The ${method.name} network could not be asked. Present the same credential again.`,
+      },
       { cause, retryAfter: 2 },
     )
   return refuse('verification-failed', {}, { cause })

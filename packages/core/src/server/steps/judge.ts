@@ -55,7 +55,11 @@ export function present(bound: Bound): Presentation | Refusal | Promise<Presenta
 }
 
 const unreadable = (cause?: unknown): Refusal =>
-  refuse('malformed-credential', { detail: 'The payload is not what this payment method asks.' }, { cause })
+  refuse(
+    'malformed-credential',
+    { detail: 'The payload is not what this payment method asks.' },
+    { cause },
+  )
 
 const presentRead = (bound: Bound, result: Result<unknown>): Presentation | Refusal =>
   result.issues ? unreadable() : new Presentation(bound, result.value)
@@ -66,15 +70,24 @@ const presentRead = (bound: Bound, result: Result<unknown>): Presentation | Refu
  *
  * @see core draft, Status Codes (403: payment good, policy denies)
  */
-export function judge(bound: Bound, presentation: Presentation, inbound: Inbound): Judged | Promise<Judged | Refusal> {
+export function judge(
+  bound: Bound,
+  presentation: Presentation,
+  inbound: Inbound,
+): Judged | Promise<Judged | Refusal> {
   const { kernel, method } = bound.offer
   const { validate, replayKey, payer } = method
   // The one-hook form judges while it settles.
-  if (!validate && !replayKey && !payer && !kernel.policy) return { presentation, replay: undefined, payer: undefined }
+  if (!validate && !replayKey && !payer && !kernel.policy)
+    return { presentation, replay: undefined, payer: undefined }
   return askAll(bound, presentation, inbound)
 }
 
-async function askAll(bound: Bound, presentation: Presentation, inbound: Inbound): Promise<Judged | Refusal> {
+async function askAll(
+  bound: Bound,
+  presentation: Presentation,
+  inbound: Inbound,
+): Promise<Judged | Refusal> {
   const { kernel, method } = bound.offer
   try {
     const judged = await race(
@@ -101,7 +114,8 @@ async function askPolicy(
     const allowed = (await policy({ challenge, source, payer: judged.payer, method, url })) === true
     return allowed ? judged : refuse('policy-denied', {}, { recoverable: true })
   } catch (cause) {
-    const detail = 'Access cannot be decided now; nothing was charged. Present the same credential again.'
+    const detail =
+      'Access cannot be decided now; nothing was charged. Present the same credential again.'
     return refuse('settlement-unavailable', { detail }, { retryAfter: 5, cause, recoverable: true })
   }
 }
@@ -110,7 +124,8 @@ async function askRail({ offer }: Bound, presentation: Presentation): Promise<Ju
   const { method } = offer
   if (method.validate) {
     const validated = await method.validate(presentation)
-    if (isRejected(validated)) return { refused: validated.problem, cause: validated.cause, recoverable: true }
+    if (isRejected(validated))
+      return { refused: validated.problem, cause: validated.cause, recoverable: true }
     presentation.validated = validated
   }
   const settling = presentation as Presentation & { validated: unknown }

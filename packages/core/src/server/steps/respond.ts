@@ -41,10 +41,16 @@ export async function replyWith(
   const challenges = issued.map(({ header }) => header)
   accountSize(offers, challenges)
   const { events } = (offers[0] as Offer).kernel
-  events.emit('challenge', () => ({ method: visit.inbound.method, url: visit.inbound.url, challenges: issued.map(({ id }) => id) }))
-  const shown = problem.code === 'payment-required' ? { ...problem, challengeId: first.id } : problem
+  events.emit('challenge', () => ({
+    method: visit.inbound.method,
+    url: visit.inbound.url,
+    challenges: issued.map(({ id }) => id),
+  }))
+  const shown =
+    problem.code === 'payment-required' ? { ...problem, challengeId: first.id } : problem
   const reply = problemReply(shown, refusal.retryAfter)
-  reply.headers['WWW-Authenticate'] = challenges.length === 1 ? (challenges[0] as string) : challenges
+  reply.headers['WWW-Authenticate'] =
+    challenges.length === 1 ? (challenges[0] as string) : challenges
   return { reply, problem: shown }
 }
 
@@ -98,7 +104,10 @@ function addHeaders(response: Response, receipt: string): Response {
 /** Keeps what the application said of caching, but for the leave to share. */
 export function privately(control: string | null): string {
   if (control === null) return 'private'
-  const kept = control.split(',').map((part) => part.trim()).filter((part) => !/^(?:public|private|s-maxage(?:=.*)?)$/i.test(part))
+  const kept = control
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => !/^(?:public|private|s-maxage(?:=.*)?)$/i.test(part))
   return ['private', ...kept].filter(Boolean).join(', ')
 }
 
@@ -111,7 +120,8 @@ export type Read = { response: Response; answer: Answer | undefined }
  */
 export async function readAnswer(response: Response, limit: number): Promise<Read> {
   if (response.body === null) return { response, answer: toAnswer(response, new Uint8Array()) }
-  if (response.headers.get('content-type')?.startsWith('text/event-stream')) return { response, answer: undefined }
+  if (response.headers.get('content-type')?.startsWith('text/event-stream'))
+    return { response, answer: undefined }
   const reader = response.body.getReader()
   const chunks: Uint8Array[] = []
   let size = 0
@@ -124,22 +134,33 @@ export async function readAnswer(response: Response, limit: number): Promise<Rea
       chunks.push(part.value)
       size += part.value.length
     }
-    if (!part || size > limit) return { response: rebuild(response, resume(chunks, part ? undefined : next, reader)), answer: undefined }
+    if (!part || size > limit)
+      return {
+        response: rebuild(response, resume(chunks, part ? undefined : next, reader)),
+        answer: undefined,
+      }
   }
   const bytes = join(chunks, size)
   return { response: rebuild(response, bytes as BodyInit), answer: toAnswer(response, bytes) }
 }
 
 const rebuild = (response: Response, body: BodyInit | null): Response =>
-  new Response(body, { status: response.status, statusText: response.statusText, headers: response.headers })
+  new Response(body, {
+    status: response.status,
+    statusText: response.statusText,
+    headers: response.headers,
+  })
 
 const nextTurn = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, 0))
-
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 
 /** What was read already, then the rest as the visitor takes it. */
-function resume(chunks: Uint8Array[], pending: ReturnType<Reader['read']> | undefined, reader: Reader): ReadableStream<Uint8Array> {
+function resume(
+  chunks: Uint8Array[],
+  pending: ReturnType<Reader['read']> | undefined,
+  reader: Reader,
+): ReadableStream<Uint8Array> {
   let next = pending
   return new ReadableStream({
     async pull(controller) {

@@ -31,7 +31,9 @@ export async function settle(
     await advance(lease, { until: 0 })
     return refuseUnknown(lease, { status: 'indeterminate' })
   }
-  const outcome = fresh ? await act(bound, presentation, lease) : await inquire(bound, presentation, lease)
+  const outcome = fresh
+    ? await act(bound, presentation, lease)
+    : await inquire(bound, presentation, lease)
   return record(bound, lease, outcome)
 }
 
@@ -39,7 +41,8 @@ async function act(bound: Bound, presentation: Presentation, lease: Lease): Prom
   const { kernel, method } = bound.offer
   try {
     const settling = method.settle(presentation as Presentation & { validated: unknown })
-    if (!(settling instanceof Promise) || (await isPrompt(settling))) return normalize(await settling)
+    if (!(settling instanceof Promise) || (await isPrompt(settling)))
+      return normalize(await settling)
     const answer = settling.then(normalize)
     return await race(
       kernel.deadlines.settle,
@@ -72,7 +75,10 @@ async function followLate(bound: Bound, lease: Lease, answer: Promise<Outcome>):
 /** A throw: in the one-hook form a refusal, elsewhere nobody knows what happened before it. */
 function outcomeOfThrow({ offer }: Bound, cause: unknown): Outcome {
   const problem = problemOf(cause)
-  if (problem) return problem.status === 503 ? { status: 'indeterminate', cause } : { status: 'rejected', problem, cause }
+  if (problem)
+    return problem.status === 503
+      ? { status: 'indeterminate', cause }
+      : { status: 'rejected', problem, cause }
   if (!offer.method.oneHook || isTransportFault(cause)) return { status: 'indeterminate', cause }
   return { status: 'rejected', problem: refuse('verification-failed').refused, cause }
 }
@@ -86,7 +92,10 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
   try {
     return await race(
       kernel.deadlines.settle,
-      () => method.reconcile?.(presentation as Presentation & { attempt: unknown }) as Outcome | Promise<Outcome>,
+      () =>
+        method.reconcile?.(presentation as Presentation & { attempt: unknown }) as
+          | Outcome
+          | Promise<Outcome>,
       () => presentation.abort(),
     )
   } catch (cause) {
@@ -97,9 +106,12 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
 /** A bare `{ reference }` is a settlement. */
 function normalize(answer: unknown): Outcome {
   const { status, reference } = (answer ?? {}) as { status?: string; reference?: unknown }
-  if (status === 'rejected' || status === 'indeterminate' || status === 'unsettled') return answer as Outcome
+  if (status === 'rejected' || status === 'indeterminate' || status === 'unsettled')
+    return answer as Outcome
   if (typeof reference === 'string') return { ...(answer as Settled), status: 'settled' }
-  throw new TypeError('A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.')
+  throw new TypeError(
+    'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.',
+  )
 }
 
 async function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
@@ -110,14 +122,26 @@ async function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Set
       return recordRejected(lease, outcome)
     case 'unsettled':
       await release(lease, { challenge: true })
-      return refuse('settlement-unavailable', {}, { retryAfter: outcome.retryAfter ?? 2, cause: outcome.cause })
+      return refuse(
+        'settlement-unavailable',
+        {},
+        { retryAfter: outcome.retryAfter ?? 2, cause: outcome.cause },
+      )
     default:
-      await advance(lease, { state: 'indeterminate', until: 0, attempt: outcome.attempt ?? lease.record.attempt })
+      await advance(lease, {
+        state: 'indeterminate',
+        until: 0,
+        attempt: outcome.attempt ?? lease.record.attempt,
+      })
       return refuseUnknown(lease, outcome)
   }
 }
 
-async function recordSettled(bound: Bound, lease: Lease, outcome: Settled): Promise<Settled | Refusal> {
+async function recordSettled(
+  bound: Bound,
+  lease: Lease,
+  outcome: Settled,
+): Promise<Settled | Refusal> {
   const receipt = Receipt.from({
     ...outcome.receipt,
     method: bound.offer.method.name,
@@ -129,11 +153,15 @@ async function recordSettled(bound: Bound, lease: Lease, outcome: Settled): Prom
 }
 
 async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal> {
-  if (await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 })) await release(lease, { challenge: false })
+  if (await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 }))
+    await release(lease, { challenge: false })
   return { refused: outcome.problem, cause: outcome.cause }
 }
 
-function refuseUnknown(lease: Lease, outcome: Extract<Outcome, { status: 'indeterminate' }>): Refusal {
+function refuseUnknown(
+  lease: Lease,
+  outcome: Extract<Outcome, { status: 'indeterminate' }>,
+): Refusal {
   return refuse(
     'payment-indeterminate',
     { challengeId: lease.key.slice(lease.key.lastIndexOf(':') + 1) },
