@@ -34,7 +34,8 @@ export type Catch = { id: string; failure: Error | undefined }
 export async function hunt(mutant: Mutant, options: { cured?: boolean } = {}): Promise<Catch[]> {
   const { cured = false } = options
   const caught: Catch[] = []
-  for (const id of mutant.caughtBy) caught.push({ id, failure: await attempt(find(mutant, id, cured)) })
+  for (const id of mutant.caughtBy)
+    caught.push({ id, failure: await attempt(find(mutant, id, cured)) })
   return caught
 }
 

@@ -7,7 +7,16 @@
  */
 import { createServer, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
-import { AcceptPayment, BodyDigest, Challenge, ChallengeId, Credential, Expires, PaymentRequest, Receipt } from '@polyrail/core'
+import {
+  AcceptPayment,
+  BodyDigest,
+  Challenge,
+  ChallengeId,
+  Credential,
+  Expires,
+  PaymentRequest,
+  Receipt,
+} from '@polyrail/core'
 import { buy, createBench, read, reference, type Answer, type Site } from '@polyrail/conformance'
 import { Mpp } from '@polyrail/core/server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -21,8 +30,20 @@ const SOCKETS = Math.ceil(RUNS / 50)
 const TIMEOUT = 60_000 + RUNS * 3
 
 const HEADERS = [
-  'accept-payment', 'accept-language', 'idempotency-key', 'content-type', 'content-digest', 'x-forwarded-proto',
-  'x-forwarded-host', 'forwarded', 'cookie', 'payment-receipt', 'www-authenticate', 'content-length', 'host', 'range',
+  'accept-payment',
+  'accept-language',
+  'idempotency-key',
+  'content-type',
+  'content-digest',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'forwarded',
+  'cookie',
+  'payment-receipt',
+  'www-authenticate',
+  'content-length',
+  'host',
+  'range',
 ] as const
 
 type Input = { method: string; headers: [string, string][]; body: Buffer | undefined }
@@ -30,13 +51,19 @@ type Shop = { site: Site; real: Record<string, unknown>; moved: () => Promise<nu
 
 describe(`with seed ${SEED}`, () => {
   it(`${RUNS} odd requests bring a 400, a 402 or the page`, { timeout: TIMEOUT }, async () => {
-    const shops = await Promise.all([open(reference.order()), open(reference.token()), open(reference.invoice())])
+    const shops = await Promise.all([
+      open(reference.order()),
+      open(reference.token()),
+      open(reference.invoice()),
+    ])
     const seen = new Map<number, number>()
     for (let run = 0; run < RUNS; run++) {
       const random = createRandom(SEED + run)
       const shop = random.pick(shops)
       const input = make(random, shop.real)
-      const answer = await ask(shop.site, input).catch((error: unknown) => fail(run, input, `threw ${String(error)}`))
+      const answer = await ask(shop.site, input).catch((error: unknown) =>
+        fail(run, input, `threw ${String(error)}`),
+      )
       judge(answer, (why) => fail(run, input, why))
       seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
     }
@@ -45,32 +72,41 @@ describe(`with seed ${SEED}`, () => {
     expect(seen.get(400)).toBeGreaterThan(0)
   })
 
-  it(`${RUNS} odd texts go through every parser without a throw`, { timeout: TIMEOUT }, async () => {
-    const { site } = await open(reference.order())
-    const [wire] = (await site.send()).wires
-    const keyring = ChallengeId.keyring('a-secret-for-tests-of-more-than-32-bytes')
-    const header = Challenge.serialize(wire as Challenge.Wire)
-    const receipt = Receipt.serialize(Receipt.from({ method: 'order', reference: 'r' }))
-    for (let run = 0; run < RUNS; run++) {
-      const random = createRandom(SEED + run)
-      const text = random.once(3) ? headerNoise(random) : spoilText(random, random.pick([header, receipt, '*/*;q=0.5', 'sha-256=:AA:', '2025-01-01T00:00:00Z']))
-      try {
-        for (const one of Challenge.scan(text)) {
-          Challenge.decode(one)
-          ChallengeId.verify(one, keyring)
-          expect(Challenge.scan(Challenge.serialize(one))).toHaveLength(1)
+  it(
+    `${RUNS} odd texts go through every parser without a throw`,
+    { timeout: TIMEOUT },
+    async () => {
+      const { site } = await open(reference.order())
+      const [wire] = (await site.send()).wires
+      const keyring = ChallengeId.keyring('a-secret-for-tests-of-more-than-32-bytes')
+      const header = Challenge.serialize(wire as Challenge.Wire)
+      const receipt = Receipt.serialize(Receipt.from({ method: 'order', reference: 'r' }))
+      for (let run = 0; run < RUNS; run++) {
+        const random = createRandom(SEED + run)
+        const text = random.once(3)
+          ? headerNoise(random)
+          : spoilText(
+              random,
+              random.pick([header, receipt, '*/*;q=0.5', 'sha-256=:AA:', '2025-01-01T00:00:00Z']),
+            )
+        try {
+          for (const one of Challenge.scan(text)) {
+            Challenge.decode(one)
+            ChallengeId.verify(one, keyring)
+            expect(Challenge.scan(Challenge.serialize(one))).toHaveLength(1)
+          }
+          Receipt.deserialize(text)
+          AcceptPayment.rank([{ method: 'a', intent: 'b' }], text)
+          Credential.extract(text).forEach((token) => Credential.deserialize(token))
+          BodyDigest.verify(text, 'body')
+          Expires.parse(text)
+          PaymentRequest.deserialize(text)
+        } catch (error) {
+          fail(run, text, `threw ${String(error)}`)
         }
-        Receipt.deserialize(text)
-        AcceptPayment.rank([{ method: 'a', intent: 'b' }], text)
-        Credential.extract(text).forEach((token) => Credential.deserialize(token))
-        BodyDigest.verify(text, 'body')
-        Expires.parse(text)
-        PaymentRequest.deserialize(text)
-      } catch (error) {
-        fail(run, text, `threw ${String(error)}`)
       }
-    }
-  })
+    },
+  )
 })
 
 describe(`over a socket, with seed ${SEED}`, () => {
@@ -79,28 +115,41 @@ describe(`over a socket, with seed ${SEED}`, () => {
 
   beforeAll(async () => {
     const { server: order, options } = reference.order()
-    const mpp = Mpp.create({ methods: [order], realm: 'localhost', secretKey: 'a-secret-for-tests-of-more-than-32-bytes' })
-    const listener = Mpp.toNodeListener(mpp.compose([order, options])(async (request) => new Response(await request.text())))
-    server = createServer({ maxHeaderSize: 4 * MOST }, (request, response) => void listener(request, response))
+    const mpp = Mpp.create({
+      methods: [order],
+      realm: 'localhost',
+      secretKey: 'a-secret-for-tests-of-more-than-32-bytes',
+    })
+    const listener = Mpp.toNodeListener(
+      mpp.compose([order, options])(async (request) => new Response(await request.text())),
+    )
+    server = createServer(
+      { maxHeaderSize: 4 * MOST },
+      (request, response) => void listener(request, response),
+    )
     await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
     port = (server.address() as AddressInfo).port
   })
   afterAll(() => server.close())
 
-  it(`${SOCKETS} raw requests bring a 4xx of the parser, a 400 or a 402`, { timeout: TIMEOUT }, async () => {
-    let next = 0
-    const work = async () => {
-      for (let run = next++; run < SOCKETS; run = next++) {
-        const input = raw(createRandom(SEED + run))
-        const reply = await speak(port, input)
-        const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(reply)?.[1] ?? 0)
-        if (status >= 400 && status < 500) continue
-        if (reply === '' && !input.includes('\r\n\r\n')) continue
-        fail(run, input.subarray(0, 2000).toString('latin1'), `brought "${reply.slice(0, 60)}"`)
+  it(
+    `${SOCKETS} raw requests bring a 4xx of the parser, a 400 or a 402`,
+    { timeout: TIMEOUT },
+    async () => {
+      let next = 0
+      const work = async () => {
+        for (let run = next++; run < SOCKETS; run = next++) {
+          const input = raw(createRandom(SEED + run))
+          const reply = await speak(port, input)
+          const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(reply)?.[1] ?? 0)
+          if (status >= 400 && status < 500) continue
+          if (reply === '' && !input.includes('\r\n\r\n')) continue
+          fail(run, input.subarray(0, 2000).toString('latin1'), `brought "${reply.slice(0, 60)}"`)
+        }
       }
-    }
-    await Promise.all(Array.from({ length: 16 }, work))
-  })
+      await Promise.all(Array.from({ length: 16 }, work))
+    },
+  )
 })
 
 async function open(rail: Parameters<typeof createBench>[0]): Promise<Shop> {
@@ -123,7 +172,11 @@ function make(random: Random, real: Record<string, unknown>): Input {
 }
 
 async function ask(site: Site, { method, headers, body }: Input): Promise<Answer> {
-  const request = new Request(site.url, { method, headers, ...(body && { body: new Uint8Array(body) }) })
+  const request = new Request(site.url, {
+    method,
+    headers,
+    ...(body && { body: new Uint8Array(body) }),
+  })
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('no answer within 10 s')), 10_000)
@@ -139,14 +192,17 @@ function judge(answer: Answer, refuse: (why: string) => never): void {
   const { status, problem, headers, wires } = answer
   if (status === 200) return
   if (status !== 400 && status !== 402) refuse(`brought a ${status}`)
-  if (!problem || typeof problem['code'] !== 'string') refuse(`brought a ${status} without problem JSON`)
+  if (!problem || typeof problem['code'] !== 'string')
+    refuse(`brought a ${status} without problem JSON`)
   if (status === 402 && wires.length === 0) refuse('brought a 402 without a challenge')
   if (headers.has('payment-receipt')) refuse(`brought a ${status} with a receipt`)
 }
 
 /** A request as bytes: a right start line, then anything. */
 function raw(random: Random): Buffer {
-  const start = Buffer.from(`${random.pick(['GET', 'POST', 'HEAD'])} /paid HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n`)
+  const start = Buffer.from(
+    `${random.pick(['GET', 'POST', 'HEAD'])} /paid HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n`,
+  )
   const name = random.pick(['authorization', ...HEADERS])
   const value = random.once(2) ? bytes(random) : Buffer.from(headerNoise(random), 'latin1')
   const body = random.once(3) ? bytes(random, 4096) : Buffer.alloc(0)
@@ -165,6 +221,10 @@ function speak(port: number, input: Buffer): Promise<string> {
 }
 
 function fail(run: number, input: unknown, why: string): never {
-  const shown = JSON.stringify(input, (_, part: unknown) => (typeof part === 'string' ? part.slice(0, 3000) : part))
-  throw new Error(`Input ${run} ${why}. Make it again with POLYRAIL_FUZZ_SEED=${SEED + run} POLYRAIL_FUZZ_RUNS=1.\n${shown}`)
+  const shown = JSON.stringify(input, (_, part: unknown) =>
+    typeof part === 'string' ? part.slice(0, 3000) : part,
+  )
+  throw new Error(
+    `Input ${run} ${why}. Make it again with POLYRAIL_FUZZ_SEED=${SEED + run} POLYRAIL_FUZZ_RUNS=1.\n${shown}`,
+  )
 }

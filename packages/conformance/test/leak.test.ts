@@ -12,7 +12,10 @@ const script = fileURLToPath(new URL('leak.mjs', import.meta.url))
 /** A leak of 40 bytes a purchase shows; the heap's own breathing does not. */
 const BREATH = 3 * 2 ** 20
 
-async function measure(purchases: number, kind = 'sound'): Promise<{ growth: number; keys: number }> {
+async function measure(
+  purchases: number,
+  kind = 'sound',
+): Promise<{ growth: number; keys: number }> {
   const node = ['--expose-gc', '--max-old-space-size=1024', script, String(purchases), kind]
   const { stdout } = await promisify(execFile)(process.execPath, node)
   const { heaps, keys }: { heaps: number[]; keys: number } = JSON.parse(stdout)

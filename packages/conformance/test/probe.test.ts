@@ -100,7 +100,13 @@ describe('the prober', () => {
     const module = join(folder, 'client.mjs')
     await writeFile(module, clientModule(`${origin}/mint`))
     try {
-      const { stdout } = await execute(process.execPath, [bin, `${origin}/paid`, '--json', '--client', module])
+      const { stdout } = await execute(process.execPath, [
+        bin,
+        `${origin}/paid`,
+        '--json',
+        '--client',
+        module,
+      ])
       const report = JSON.parse(stdout)
       expect(report).toMatchObject({ url: `${origin}/paid`, failed: 0 })
       expect(rail.settled()).toBeGreaterThan(before)
@@ -110,7 +116,13 @@ describe('the prober', () => {
   })
 
   it('refuses a command that makes no sense with exit code 2', async () => {
-    for (const given of [[], ['ftp://x'], [`${origin}/paid`, '--nonsense'], ['a', 'b'], [`${origin}/paid`, '--timeout', 'x']])
+    for (const given of [
+      [],
+      ['ftp://x'],
+      [`${origin}/paid`, '--nonsense'],
+      ['a', 'b'],
+      [`${origin}/paid`, '--timeout', 'x'],
+    ])
       await expect(execute(process.execPath, [bin, ...given])).rejects.toMatchObject({ code: 2 })
   })
 })

@@ -15,7 +15,8 @@ export const client: readonly Mutant[] = [
     caughtBy: ['client/hostile-loop'],
     client: around((fetch) => async (input, init) => {
       let response = await fetch(input, init)
-      for (let more = 0; more < 2 && response.status === 402; more++) response = await fetch(input, init)
+      for (let more = 0; more < 2 && response.status === 402; more++)
+        response = await fetch(input, init)
       return response
     }),
   },
@@ -25,7 +26,9 @@ export const client: readonly Mutant[] = [
     threats: [9],
     caughtBy: ['client/unknown-outcome'],
     client: (real) => (options) => {
-      const hasty = under(replied((response) => withoutHeader(response, 'retry-after')))(real)(options)
+      const hasty = under(replied((response) => withoutHeader(response, 'retry-after')))(real)(
+        options,
+      )
       return {
         async fetch(input, init) {
           const response = await hasty.fetch(input, init)
@@ -40,8 +43,9 @@ export const client: readonly Mutant[] = [
     threats: [9, 10],
     caughtBy: ['client/lost-connection'],
     client: (real) => (options) => {
-      const dropped = under((fetch) => (input, init) =>
-        fetch(input, init).catch(() => new Response(null, { status: 500 })),
+      const dropped = under(
+        (fetch) => (input, init) =>
+          fetch(input, init).catch(() => new Response(null, { status: 500 })),
       )(real)(options)
       return {
         async fetch(input, init) {
@@ -159,7 +163,8 @@ export const client: readonly Mutant[] = [
   },
   {
     id: 'client/pays-who-redirects',
-    breaks: 'A 402 from wherever a redirect led is paid as if it came from the host that was asked.',
+    breaks:
+      'A 402 from wherever a redirect led is paid as if it came from the host that was asked.',
     threats: [13, 15],
     caughtBy: ['client/redirected-402'],
     client: (real) => {
@@ -280,4 +285,6 @@ const urlOf = (input: string | URL | Request): string =>
   typeof input === 'object' && 'headers' in input ? input.url : String(input)
 
 const headersOf = (input: string | URL | Request, init?: RequestInit): Headers =>
-  new Headers(init?.headers ?? (typeof input === 'object' && 'headers' in input ? input.headers : {}))
+  new Headers(
+    init?.headers ?? (typeof input === 'object' && 'headers' in input ? input.headers : {}),
+  )

@@ -78,7 +78,8 @@ export const config: readonly Mutant[] = [
   },
   {
     id: 'config/one-secret',
-    breaks: 'Of several secrets only the first is known, so a rotation strands who was about to pay.',
+    breaks:
+      'Of several secrets only the first is known, so a rotation strands who was about to pay.',
     threats: [29],
     caughtBy: ['operator/rotated-secret'],
     seams: () => ({

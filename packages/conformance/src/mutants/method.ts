@@ -30,7 +30,11 @@ export const method: readonly Mutant[] = [
     breaks: 'The network says that this token was spent before, and the rail reads it as success.',
     threats: [3],
     rail: () => token(),
-    caughtBy: ['replay/proof-under-another-challenge', 'proof/of-any-challenge-once', 'proof/tampered'],
+    caughtBy: [
+      'replay/proof-under-another-challenge',
+      'proof/of-any-challenge-once',
+      'proof/tampered',
+    ],
     seams: () =>
       settling((real) => async (presented) => {
         try {
@@ -89,7 +93,8 @@ export const method: readonly Mutant[] = [
   },
   {
     id: 'method/unknown-is-nothing',
-    breaks: 'A lost answer counts as nothing happened, so the same credential moves the money again.',
+    breaks:
+      'A lost answer counts as nothing happened, so the same credential moves the money again.',
     threats: [9],
     caughtBy: ['recovery/found-again'],
     seams: () =>

@@ -17,7 +17,8 @@ export const server: readonly Mutant[] = [
     breaks: 'Payment is asked for with a 401, which clients take for a log-in.',
     threats: [6],
     caughtBy: ['challenge/unpaid-gets-402'],
-    seams: () => replying((response) => (response.status === 402 ? restatus(response, 401) : response)),
+    seams: () =>
+      replying((response) => (response.status === 402 ? restatus(response, 401) : response)),
   },
   {
     id: 'server/402-without-challenge',
@@ -48,8 +49,9 @@ export const server: readonly Mutant[] = [
     threats: [6],
     caughtBy: ['unpaid/path-variants'],
     seams: () =>
-      serving((real) => async (request) =>
-        /\/{2}|\/$|%/.test(new URL(request.url).pathname) ? new Response('page') : real(request),
+      serving(
+        (real) => async (request) =>
+          /\/{2}|\/$|%/.test(new URL(request.url).pathname) ? new Response('page') : real(request),
       ),
   },
   {
@@ -58,10 +60,11 @@ export const server: readonly Mutant[] = [
     threats: [6],
     caughtBy: ['unpaid/other-schemes'],
     seams: () =>
-      serving((real) => async (request) =>
-        /^bearer /i.test(request.headers.get('authorization') ?? '')
-          ? new Response('page')
-          : real(request),
+      serving(
+        (real) => async (request) =>
+          /^bearer /i.test(request.headers.get('authorization') ?? '')
+            ? new Response('page')
+            : real(request),
       ),
   },
   {
@@ -82,10 +85,11 @@ export const server: readonly Mutant[] = [
     threats: [7],
     caughtBy: ['malformed/header'],
     seams: () =>
-      serving((real) => async (request) =>
-        /q=(?![01])/.test(request.headers.get('accept-payment') ?? '')
-          ? new Response('Internal error', { status: 500 })
-          : real(request),
+      serving(
+        (real) => async (request) =>
+          /q=(?![01])/.test(request.headers.get('accept-payment') ?? '')
+            ? new Response('Internal error', { status: 500 })
+            : real(request),
       ),
   },
   {
@@ -115,10 +119,11 @@ export const server: readonly Mutant[] = [
     threats: [25],
     caughtBy: ['malformed/large-credential'],
     seams: () =>
-      serving((real) => async (request) =>
-        (request.headers.get('authorization') ?? '').length > 2048
-          ? new Response('Too large', { status: 431 })
-          : real(request),
+      serving(
+        (real) => async (request) =>
+          (request.headers.get('authorization') ?? '').length > 2048
+            ? new Response('Too large', { status: 431 })
+            : real(request),
       ),
   },
   {

@@ -74,7 +74,8 @@ export const store: readonly Mutant[] = [
   },
   {
     id: 'store/sells-blind',
-    breaks: 'A store that is down counts as one that has nothing, so everything is sold unrecorded.',
+    breaks:
+      'A store that is down counts as one that has nothing, so everything is sold unrecorded.',
     threats: [2],
     caughtBy: ['operator/store-down'],
     seams: () => ({
@@ -93,7 +94,8 @@ function living(real: Store.Store, life: (ttl: number) => number): Store.Store {
   return {
     ...real,
     set: (key, value, { ttl }) => real.set(key, value, { ttl: life(ttl) }),
-    update: (key, change, { ttl, ...more }) => real.update(key, change, { ...more, ttl: life(ttl) }),
+    update: (key, change, { ttl, ...more }) =>
+      real.update(key, change, { ...more, ttl: life(ttl) }),
     claim: (entries) => real.claim(entries.map((entry) => ({ ...entry, ttl: life(entry.ttl) }))),
   }
 }

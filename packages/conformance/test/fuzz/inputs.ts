@@ -10,15 +10,60 @@ export const MOST = 65_536
 
 /** Words that parsers trip over, thrown in between the noise. */
 const WORDS = [
-  'Payment ', 'payment ', 'PAYMENT\t', 'Bearer ', 'Basic ', ',', ', ', '=', '"', '\\', '\\"', ';q=', ';q=1.0001',
-  '*/*', 'order/charge', 'token/charge', 'q=0', 'sha-256=:', ':', '{', '}', '[', ']', '{"', '":', 'null', 'true',
-  '__proto__', 'constructor', 'eyJ', 'e30', 'W10', 'bnVsbA', '%00', '\\u0000', '\\ud800', '1e999', '-0', 'NaN',
-  'realm="', 'id="', 'request="', 'challenge', 'payload', 'W/"x"', '2020-01-01T00:00:00Z', '9999-12-31T23:59:60+99:99',
+  'Payment ',
+  'payment ',
+  'PAYMENT\t',
+  'Bearer ',
+  'Basic ',
+  ',',
+  ', ',
+  '=',
+  '"',
+  '\\',
+  '\\"',
+  ';q=',
+  ';q=1.0001',
+  '*/*',
+  'order/charge',
+  'token/charge',
+  'q=0',
+  'sha-256=:',
+  ':',
+  '{',
+  '}',
+  '[',
+  ']',
+  '{"',
+  '":',
+  'null',
+  'true',
+  '__proto__',
+  'constructor',
+  'eyJ',
+  'e30',
+  'W10',
+  'bnVsbA',
+  '%00',
+  '\\u0000',
+  '\\ud800',
+  '1e999',
+  '-0',
+  'NaN',
+  'realm="',
+  'id="',
+  'request="',
+  'challenge',
+  'payload',
+  'W/"x"',
+  '2020-01-01T00:00:00Z',
+  '9999-12-31T23:59:60+99:99',
 ] as const
 
 /** Bytes that a header may carry through a Request: Latin-1 without controls. */
 const legal = (random: Random): string =>
-  String.fromCharCode(random.once(12) ? 9 : random.once(3) ? 0x80 + random.below(128) : 0x20 + random.below(95))
+  String.fromCharCode(
+    random.once(12) ? 9 : random.once(3) ? 0x80 + random.below(128) : 0x20 + random.below(95),
+  )
 
 /** Noise for a header of a web-standard Request. */
 export function headerNoise(random: Random, most = MOST): string {
@@ -94,7 +139,8 @@ function spoilValue(random: Random, value: Json): void {
   else if (change === 1) [place[name], place[other]] = [place[other], place[name]]
   else if (change === 2) place[name.toUpperCase()] = place[name]
   else if (change === 3) place[name] = { [other]: place[name] }
-  else if (change === 4 && typeof place[name] === 'string') place[name] = spoilInner(random, place[name])
+  else if (change === 4 && typeof place[name] === 'string')
+    place[name] = spoilInner(random, place[name])
   else place[name] = random.pick(VALUES)(random)
 }
 

@@ -9,7 +9,11 @@ import { must, type Case } from '../../case.js'
 import { asking, challenge, offer, page, URL_PAID, type ClientBench } from '../../purse.js'
 
 /** What is wrong with the only offer → the offer. */
-const OFFERS: readonly (readonly [title: string, offer: () => string, threats: readonly number[]])[] = [
+const OFFERS: readonly (readonly [
+  title: string,
+  offer: () => string,
+  threats: readonly number[],
+])[] = [
   ['an amount above the cap', () => challenge({ request: asking({ amount: '101' }) }), [12]],
   ['an amount in exponent form', () => challenge({ request: asking({ amount: '1e1' }) }), [23]],
   ['a negative amount', () => challenge({ request: asking({ amount: '-1' }) }), [23]],
@@ -35,9 +39,18 @@ const blank: Partial<Question> = {}
 export const consent: readonly Case<ClientBench>[] = [
   {
     id: 'client/refuses-bad-offers',
-    requirements: ['core-008', 'core-019', 'core-037', 'core-041', 'core-074', 'charge-013', 'charge-021'],
+    requirements: [
+      'core-008',
+      'core-019',
+      'core-037',
+      'core-041',
+      'core-074',
+      'charge-013',
+      'charge-021',
+    ],
     threats: [5, 8, 12, 13, 14, 23],
-    title: 'a client pays no offer that is above its cap, in another currency, expired, foreign or unreadable',
+    title:
+      'a client pays no offer that is above its cap, in another currency, expired, foreign or unreadable',
     async run({ open }) {
       for (const [title, make] of OFFERS) {
         const purse = open({ answer: ({ credential }) => (credential ? page() : offer([make()])) })
@@ -62,7 +75,8 @@ export const consent: readonly Case<ClientBench>[] = [
     id: 'client/asks-and-heeds',
     requirements: ['core-085', 'charge-014', 'charge-015'],
     threats: [13],
-    title: 'who is asked sees host, amount, currency and recipient; no, silence or a throw is a veto',
+    title:
+      'who is asked sees host, amount, currency and recipient; no, silence or a throw is a veto',
     async run({ open }) {
       const asked: Partial<Question>[] = []
       const answers: Readonly<Record<string, () => boolean | Promise<boolean>>> = {

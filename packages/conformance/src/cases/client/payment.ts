@@ -4,7 +4,16 @@
  * @module
  */
 import { must, type Case } from '../../case.js'
-import { asking, challenge, offer, page, sell, URL_PAID, type ClientBench, type Purse } from '../../purse.js'
+import {
+  asking,
+  challenge,
+  offer,
+  page,
+  sell,
+  URL_PAID,
+  type ClientBench,
+  type Purse,
+} from '../../purse.js'
 
 export const payment: readonly Case<ClientBench>[] = [
   {
@@ -15,7 +24,10 @@ export const payment: readonly Case<ClientBench>[] = [
       const extra = challenge({ 'x-extra': 'kept or dropped', description: 'one page' })
       const purse = open({ answer: ({ credential }) => (credential ? page() : offer([extra])) })
       const response = await purse.fetch()
-      must((await response.text()) === 'page', 'the client does not bring the page that it paid for')
+      must(
+        (await response.text()) === 'page',
+        'the client does not bring the page that it paid for',
+      )
       must(purse.paid.length === 1, `the client paid ${purse.paid.length} times for one page`)
       must(purse.visits.length === 2, `the client asked ${purse.visits.length} times`)
       const echoed = purse.visits[1]?.credential?.challenge
@@ -33,7 +45,8 @@ export const payment: readonly Case<ClientBench>[] = [
     title: 'a server that answers every payment with another 402 is paid once a fetch',
     async run({ open }) {
       let price = 1
-      const answer = () => offer([challenge({ request: asking({ amount: String((price *= 10)) }) })])
+      const answer = () =>
+        offer([challenge({ request: asking({ amount: String((price *= 10)) }) })])
       const purse = open({ answer, policy: { max: '1000000' } })
       const response = await purse.fetch()
       must(response.status === 402, 'the client hides that the server wants more')
@@ -45,7 +58,8 @@ export const payment: readonly Case<ClientBench>[] = [
     id: 'client/same-request-again',
     requirements: ['core-017'],
     threats: [14],
-    title: 'the paid request is the first one again: method, headers and body, whatever holds the body',
+    title:
+      'the paid request is the first one again: method, headers and body, whatever holds the body',
     async run({ open }) {
       const body = '{"order":1}'
       const bytes = new TextEncoder().encode(body)
@@ -70,7 +84,8 @@ export const payment: readonly Case<ClientBench>[] = [
     id: 'client/unknown-outcome',
     requirements: ['core-044', 'core-071'],
     threats: [9],
-    title: 'after a 503 or a 409 with Retry-After the client presents the same credential, never a second payment',
+    title:
+      'after a 503 or a 409 with Retry-After the client presents the same credential, never a second payment',
     async run({ open }) {
       for (const status of [503, 409]) {
         const wait = () => new Response(null, { status, headers: { 'retry-after': '0' } })
@@ -78,8 +93,14 @@ export const payment: readonly Case<ClientBench>[] = [
           answer: (visit, index) => (visit.credential && index < 2 ? wait() : sell(visit)),
         })
         const response = await purse.fetch()
-        must(response.status === 200, `after a ${status} the client gives up what it may have paid for`)
-        must(purse.paid.length === 1, `after a ${status} the client paid ${purse.paid.length} times`)
+        must(
+          response.status === 200,
+          `after a ${status} the client gives up what it may have paid for`,
+        )
+        must(
+          purse.paid.length === 1,
+          `after a ${status} the client paid ${purse.paid.length} times`,
+        )
         const shown = purse.visits.map(({ headers }) => headers.get('authorization'))
         must(shown[1] === shown[2], `after a ${status} the client presents another credential`)
       }
@@ -89,7 +110,8 @@ export const payment: readonly Case<ClientBench>[] = [
     id: 'client/lost-connection',
     requirements: ['core-071'],
     threats: [9, 10],
-    title: 'when the connection drops after the credential was sent, the same credential goes again',
+    title:
+      'when the connection drops after the credential was sent, the same credential goes again',
     async run({ open }) {
       const purse = open({
         answer(visit, index) {
@@ -99,7 +121,10 @@ export const payment: readonly Case<ClientBench>[] = [
       })
       const response = await purse.fetch()
       must(response.status === 200, 'a dropped connection costs the payer the page')
-      must(purse.paid.length === 1, `a dropped connection makes the client pay ${purse.paid.length} times`)
+      must(
+        purse.paid.length === 1,
+        `a dropped connection makes the client pay ${purse.paid.length} times`,
+      )
     },
   },
   {
@@ -133,7 +158,11 @@ export const payment: readonly Case<ClientBench>[] = [
     threats: [15, 16],
     title: 'a credential never follows a redirect, to another origin or to plain http',
     async run({ open }) {
-      for (const location of ['https://evil.example/', 'http://shop.example/paid', 'https://shop.example:8443/']) {
+      for (const location of [
+        'https://evil.example/',
+        'http://shop.example/paid',
+        'https://shop.example:8443/',
+      ]) {
         const purse = open({
           answer: ({ url, credential }) => {
             if (url.href !== URL_PAID) return new Response('elsewhere')
@@ -170,7 +199,13 @@ export const payment: readonly Case<ClientBench>[] = [
 function again({ visits }: Purse, kind: string, body: string): void {
   const [first, second] = visits
   must(first && second, `a request whose body is ${kind} is not paid`)
-  must(second.method === first.method, `the paid request is a ${second.method}, not a ${first.method}`)
-  must(second.body === body, `with ${kind}, the paid request carries ${JSON.stringify(second.body)}`)
+  must(
+    second.method === first.method,
+    `the paid request is a ${second.method}, not a ${first.method}`,
+  )
+  must(
+    second.body === body,
+    `with ${kind}, the paid request carries ${JSON.stringify(second.body)}`,
+  )
   must(second.headers.get('x-own') === '1', `with ${kind}, the paid request loses its headers`)
 }

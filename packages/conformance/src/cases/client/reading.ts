@@ -17,7 +17,9 @@ const HEADERS: Readonly<Record<string, () => readonly string[]>> = {
   ],
   'other schemes around it': () => ['Basic realm="x", charset="UTF-8"', challenge(), 'Bearer'],
   'all in one header': () => [`Bearer realm="x", ${challenge({ method: 'gold' })}, ${challenge()}`],
-  'parameters that nobody knows': () => [challenge({ 'x-new': 'a, b="c', version: '9' }).replace('b="c', 'b=c')],
+  'parameters that nobody knows': () => [
+    challenge({ 'x-new': 'a, b="c', version: '9' }).replace('b="c', 'b=c'),
+  ],
   'its scheme and names in capitals': () => [challenge().replace('Payment id', 'PAYMENT ID')],
   'spaces around the equals signs': () => [challenge().replaceAll('="', ' = "')],
   'escapes in a quoted string': () => [challenge({ description: String.raw`say \"yes\" \\ no` })],
@@ -71,14 +73,17 @@ export const reading: readonly Case<ClientBench>[] = [
   },
   {
     id: 'client/own-authorization',
-    requirements: ['core-006'],
+    requirements: [],
     title: 'credentials of another scheme travel beside the payment',
     async run({ open }) {
       const purse = open()
       await purse.fetch(undefined, { headers: { authorization: 'Bearer mine' } })
       const sent = purse.visits.map(({ headers }) => headers.get('authorization') ?? '')
       must(sent[0] === 'Bearer mine', 'the caller’s own credential is not sent')
-      must(sent[1]?.includes('Bearer mine') && sent[1].includes('Payment '), 'paying drops the caller’s own credential')
+      must(
+        sent[1]?.includes('Bearer mine') && sent[1].includes('Payment '),
+        'paying drops the caller’s own credential',
+      )
     },
   },
 ]

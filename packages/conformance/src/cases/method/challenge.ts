@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { createHmac } from 'node:crypto'
 import type { Bench } from '../../bench.js'
 import { must, type Case } from '../../case.js'
 
@@ -89,6 +90,40 @@ export const challenge: readonly Case<Bench>[] = [
         !write,
         `an unpaid request writes "${write?.key}" to the store, which anybody can fill up`,
       )
+    },
+  },
+  {
+    id: 'challenge/id-of-seven-slots',
+    requirements: ['core-009', 'core-024', 'core-026', 'core-028'],
+    title: 'the id is the HMAC-SHA256 over the seven slots that the draft recommends',
+    async run({ open }) {
+      const secretKey = 'a-secret-that-the-case-knows-as-well'
+      const site = open({ config: { secretKey } })
+      for (const method of ['GET', 'POST']) {
+        const [wire] = (await site.send({ method, body: 'something' })).wires
+        must(wire, 'there is no challenge to look at')
+        const { realm, intent, request, expires = '', digest = '', opaque = '' } = wire
+        const slots = [realm, wire.method, intent, request, expires, digest, opaque].join('|')
+        const id = createHmac('sha256', secretKey).update(slots).digest('base64url')
+        must(wire.id === id, `${method}: another server with this secret would not know the id`)
+      }
+    },
+  },
+  {
+    id: 'challenge/speaks-the-language',
+    requirements: ['core-053'],
+    title: 'a description can follow Accept-Language',
+    async run({ open }) {
+      const description = ({ acceptLanguage }: { acceptLanguage: string | null }) =>
+        acceptLanguage?.startsWith('de') ? 'Eine Seite' : 'A page'
+      const site = open({ route: { description } })
+      for (const [language, text] of [
+        ['de-AT, en;q=0.5', 'Eine Seite'],
+        ['fr', 'A page'],
+      ] as const) {
+        const [wire] = (await site.send({ headers: { 'accept-language': language } })).wires
+        must(wire?.description === text, `in ${language} the description is "${wire?.description}"`)
+      }
     },
   },
   {

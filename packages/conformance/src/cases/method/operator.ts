@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { Challenge } from '@polyrail/core'
-import { Method } from '@polyrail/core'
+import { Challenge, Method } from '@polyrail/core'
 import { present, show, type Bench } from '../../bench.js'
 import { buy } from '../../buy.js'
 import { must, type Case } from '../../case.js'
@@ -169,7 +168,7 @@ export const operator: readonly Case<Bench>[] = [
   },
   {
     id: 'operator/secrets-stay-secret',
-    requirements: ['core-059', 'core-060', 'core-063', 'core-078', 'core-079'],
+    requirements: ['core-059', 'core-060', 'core-061', 'core-063', 'core-078', 'core-079'],
     threats: [16],
     title: 'neither the credential nor the secret appears in events, errors or the store',
     async run({ open }) {
@@ -187,6 +186,26 @@ export const operator: readonly Case<Bench>[] = [
         must(!text.includes(credential), `the credential appears in ${where}`)
         must(!text.includes(secretKey), `the secret appears in ${where}`)
       }
+    },
+  },
+  {
+    id: 'operator/plain-http',
+    requirements: ['core-055', 'core-056', 'core-058', 'charge-020'],
+    threats: [13],
+    title: 'over plain http nothing is offered and nothing is taken, but on loopback',
+    async run({ open, rail }) {
+      const secure = open()
+      const authorization = await secure.pay(await secure.send())
+      const before = await rail.settled()
+      const site = open({ origin: 'http://shop.example' })
+      for (const headers of [{}, { authorization }]) {
+        const answer = await site.send({ headers })
+        must(answer.status >= 400, 'the page is served over plain http', answer)
+        must(answer.wires.length === 0, 'a challenge is issued over plain http', answer)
+      }
+      must((await rail.settled()) === before, 'a credential is taken over plain http')
+      const near = await open({ origin: 'http://localhost:3000' }).send()
+      must(near.status === 402, 'nothing can be sold on loopback, where one develops', near)
     },
   },
   {

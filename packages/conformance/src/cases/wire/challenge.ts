@@ -82,7 +82,7 @@ export const challenge: readonly Case<Wire>[] = [
   },
   {
     id: 'challenge/charge-fields',
-    requirements: ['charge-003'],
+    requirements: ['charge-003', 'charge-008'],
     threats: [23],
     title: 'a charge asks a whole number of base units, as text, in a named currency',
     async run(target) {
@@ -147,7 +147,7 @@ export const challenge: readonly Case<Wire>[] = [
   },
   {
     id: 'challenge/over-tls',
-    requirements: ['core-054', 'core-055', 'core-056', 'charge-020'],
+    requirements: ['core-055', 'core-056', 'charge-020'],
     threats: [13],
     title: 'challenges are issued over TLS, but for loopback',
     async run(target) {
