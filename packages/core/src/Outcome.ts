@@ -53,16 +53,18 @@ export function settled(parameters: Omit<Settled, 'status'>): Settled {
  * Says that the proof is no good, in words that the payer may read.
  *
  * @param code - A problem code, or a whole problem for a type of the method's own draft.
+ * @param details - What the payer may read.
+ * @param options.cause - For the operator's events alone.
  * @example
  * return Outcome.rejected('payment-insufficient', { detail: 'The transfer is below the price.' })
  * @see core draft, Error Codes
  */
 export function rejected(
   code: Errors.Code | Errors.Problem,
-  details: Errors.problem.Details & { cause?: unknown } = {},
+  details: Errors.problem.Details = {},
+  { cause }: { cause?: unknown } = {},
 ): Rejected {
-  const { cause, ...shown } = details
-  const problem = typeof code === 'string' ? Errors.problem(code, shown) : code
+  const problem = typeof code === 'string' ? Errors.problem(code, details) : code
   return cause === undefined
     ? { status: 'rejected', problem }
     : { status: 'rejected', problem, cause }
