@@ -1,6 +1,7 @@
 import { Tempo } from '@polyrail/sandbox/tempo'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -21,15 +22,19 @@ async function spawnOwner(mode: string): Promise<{ child: ChildProcess; anvilUrl
 /** Milliseconds until nothing listens any more. */
 async function untilGone(url: string): Promise<number> {
   const begun = performance.now()
-  while (performance.now() - begun < 5_000) {
-    const alive = await fetch(url, { method: 'POST', body: '{}' }).then(
-      () => true,
-      () => false,
-    )
-    if (!alive) return performance.now() - begun
+  while (await listens(Number(new URL(url).port))) {
+    if (performance.now() - begun > 4_000) throw new Error(`${url} still listens`)
     await new Promise((resolve) => setTimeout(resolve, 10))
   }
-  throw new Error(`${url} still listens`)
+  return performance.now() - begun
+}
+
+function listens(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
 }
 
 describe('the chain ends with the process that started it', () => {
@@ -111,6 +116,15 @@ describe('start and stop', () => {
     await new Promise((resolve) => setTimeout(resolve, 30))
     await chain.stop()
     expect(await silent).toBe('cut')
+  })
+
+  test('stop ends what is under way with an error', async () => {
+    const chain = await Tempo.start({ quiet: true })
+    const underWay = Promise.allSettled(Array.from({ length: 100 }, () => chain.account()))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await chain.stop()
+    const [last] = (await underWay).slice(-1)
+    expect(last).toMatchObject({ reason: { message: 'the local chain is not running' } })
   })
 
   test('a long run leaves nothing in the home directory', { timeout: 20_000 }, async () => {

@@ -121,7 +121,7 @@ export declare namespace start {
 }
 
 async function assemble(anvil: run.Anvil, chainId: number): Promise<Chain> {
-  const up = connect(anvil.url)
+  const up = connect(anvil)
   const purseKey = anvil.keys.at(-1)
   if (!purseKey) throw new Error('anvil named no dev accounts')
   let travelled = 0
