@@ -21,9 +21,13 @@ import { node } from './node.mjs'
 
 /**
  * @typedef {{ name: string, private?: boolean, exports: Record<string, unknown>,
- *   dependencies?: Record<string, string>, peerDependencies?: Record<string, string> }} Manifest
+ *   dependencies?: Record<string, string>, peerDependencies?: Record<string, string>,
+ *   peerDependenciesMeta?: Record<string, { optional?: boolean }> }} Manifest
  * @typedef {{ folder: string, manifest: Manifest, tarball: string }} Package
  */
+
+const quiet = ['--no-audit', '--no-fund', '--loglevel=error']
+const npmInstall = ['npm', 'install', '--ignore-scripts', '--prefer-offline', ...quiet]
 
 /** @type {string[]} */
 const failures = []
@@ -96,15 +100,7 @@ async function pack(folder) {
 /** @param {Package} one */
 async function lint({ manifest, tarball }) {
   await check(`${manifest.name}: publint`, ['publint', 'run', tarball, '--strict'])
-  const attw = [
-    'attw',
-    tarball,
-    '--profile',
-    'esm-only',
-    '--no-definitely-typed',
-    '--format',
-    'ascii',
-  ]
+  const attw = ['attw', tarball, '--profile=esm-only', '--no-definitely-typed', '--format=ascii']
   await check(`${manifest.name}: attw`, attw)
 }
 
@@ -119,14 +115,7 @@ async function consume(one, packages, runtimes) {
   mkdirSync(project)
   const tarballs = [...closure(one, packages)].map(({ tarball }) => tarball)
   writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n')
-  const quiet = [
-    '--no-audit',
-    '--no-fund',
-    '--ignore-scripts',
-    '--prefer-offline',
-    '--loglevel=error',
-  ]
-  const install = ['npm', 'install', ...quiet, ...tarballs]
+  const install = [...npmInstall, ...tarballs]
   if (!(await check(`${manifest.name}: npm install`, install, project))) return
   if (manifest.name === '@polyrail/core') expectAlone(project)
   for (const needed of ['README.md', 'LICENSE']) {
@@ -135,8 +124,9 @@ async function consume(one, packages, runtimes) {
   }
   const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json')
   const specifiers = entries.map((entry) => manifest.name + entry.slice(1))
-  await typecheck(manifest.name, project, specifiers)
   writeFileSync(join(project, 'use.js'), importAll(specifiers))
+  await addWanted(manifest, project)
+  await typecheck(manifest.name, project, specifiers)
   for (const runtime of runtimes) {
     await check(`${manifest.name}: import on ${runtime}`, [runtime, 'use.js'], project)
   }
@@ -194,6 +184,23 @@ async function typecheck(name, project, specifiers) {
     const foreign = output.split('\n').filter((line) => /^node_modules\/(?!@polyrail\/)/.test(line))
     const clean = code === 0 || foreign.length === output.match(/error TS/g)?.length
     expect(clean, `${name}: types under ${way} resolution\n${output}`)
+  }
+}
+
+/**
+ * Installs the optional peers that some entry cannot be imported without: who imports `…/vitest` has vitest.
+ *
+ * @param {Manifest} manifest
+ * @param {string} project
+ */
+async function addWanted({ name, peerDependencies = {}, peerDependenciesMeta = {} }, project) {
+  const optional = new Set(Object.keys(peerDependenciesMeta))
+  while (optional.size > 0) {
+    const { output } = await exec([process.execPath, 'use.js'], { cwd: project })
+    const wanted = /Cannot find package '([^']+)'/.exec(output)?.[1] ?? ''
+    if (!optional.delete(wanted)) return
+    const peer = `${wanted}@${peerDependencies[wanted]}`
+    await check(`${name}: npm install ${peer}`, [...npmInstall, peer], project)
   }
 }
 
