@@ -76,7 +76,7 @@ export function compile(policy: Policy, [first]: readonly Rail[]): Rules {
   const read = (rule: 'max' | 'perHost' | 'total'): Limits | undefined => {
     const given = policy[rule]
     if (given === undefined) return undefined
-    const amounts = typeof given === 'string' ? { [first?.name ?? '']: given } : given
+    const amounts = typeof given === 'object' ? given : { [first?.name ?? '']: given }
     return new Map(
       Object.entries(amounts).map(([name, amount]) => {
         const [, whole, part = ''] = /^(\d+)(?:\.(\d{1,36}))?$/.exec(amount) ?? []
