@@ -52,7 +52,7 @@ export async function race<value>(
   }
 }
 
-const isThenable = <value>(value: value | Promise<value>): value is Promise<value> =>
+export const isThenable = <value>(value: value | Promise<value>): value is Promise<value> =>
   typeof (value as Promise<value> | undefined)?.then === 'function'
 
 /** A promise that nothing outside the process holds up is settled within this many microtasks. */

@@ -143,5 +143,6 @@ function toHandler(kernel: Kernel, part: Part): Handler {
   return routeOf(kernel, method)(options)
 }
 
+export type { Guarded, Paid, Payment, Unpaid } from './handler.js'
 export type { Handler, KeyOf }
 export { OFFERS }

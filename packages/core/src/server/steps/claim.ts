@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Receipt } from '../../Receipt.js'
 import type { Entry } from '../../Store.js'
 import type { Kernel } from '../config.js'
 import { sha256Text } from '#sha256'
@@ -183,6 +184,24 @@ export async function advance(lease: Lease, change: Partial<PaymentRecord>): Pro
   lease.record = next
   return true
 }
+
+/**
+ * Records that the money moved: a fact, whoever holds the lease meanwhile and whatever they concluded.
+ */
+export async function impose(
+  { key, record, expires, kernel }: Lease,
+  receipt: Receipt,
+): Promise<void> {
+  const next: PaymentRecord = { ...record, state: 'settled', owner: newOwner(), until: 0, receipt }
+  await kernel.store.update(
+    key,
+    (current) => (isPaid(current as PaymentRecord | undefined) ? undefined : next),
+    { ttl: lifeOf(next, expires) },
+  )
+}
+
+const isPaid = (record: PaymentRecord | undefined): boolean =>
+  record?.state === 'settled' || record?.state === 'delivered'
 
 /** Gives back the proof, and the challenge too when it may be presented again. */
 export async function release(lease: Lease, { challenge }: { challenge: boolean }): Promise<void> {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type * as Errors from '../../Errors.js'
+import * as Errors from '../../Errors.js'
 import type { Server } from '../../Method.js'
 import { refuse, type Refusal } from './capture.js'
 
@@ -30,10 +30,7 @@ export function isTransportFault(cause: unknown, depth = 0): boolean {
 
 /** The problem that a developer threw on purpose, known by its data and not by its class. */
 export function problemOf(cause: unknown): Errors.Problem | undefined {
-  const problem = (cause as { problem?: Errors.Problem } | undefined)?.problem
-  return typeof problem?.type === 'string' && typeof problem.status === 'number'
-    ? problem
-    : undefined
+  return Errors.isPaymentError(cause) ? cause.problem : undefined
 }
 
 /** What a throw before any money moved means to the visitor. */

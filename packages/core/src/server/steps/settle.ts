@@ -5,15 +5,22 @@
  */
 import type { Outcome, Rejected, Settled } from '../../Outcome.js'
 import * as Receipt from '../../Receipt.js'
-import { isPrompt, race } from '../deadline.js'
+import { isPrompt, isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { advance, release, type Lease } from './claim.js'
+import { advance, impose, release, type Lease } from './claim.js'
 import { isTransportFault, problemOf } from './fault.js'
 import type { Presentation } from './judge.js'
 
 /** Settlements that passed their deadline and still run here: nobody may start them again. */
 const running = new Set<string>()
+
+/** Settlements that the store would not take: told to it at the next visit, and not asked for again. */
+const unrecorded = new Map<string, Settled>()
+const MOST_UNRECORDED = 10_000
+
+/** What an attempt came to; past its deadline, also what it may still come to. */
+type Attempt = Outcome & { late?: Promise<Outcome> }
 
 /**
  * Has the rail settle, or find out what an earlier attempt came to, and records the outcome before
@@ -27,44 +34,49 @@ export async function settle(
   presentation: Presentation,
   { lease, fresh }: { lease: Lease; fresh: boolean },
 ): Promise<Settled | Refusal> {
-  if (running.has(lease.key)) {
+  if (running.has(lease.key) && (fresh || !bound.offer.method.reconcile)) {
     await advance(lease, { until: 0 })
     return refuseUnknown(lease, { status: 'indeterminate' })
   }
-  const outcome = fresh
-    ? await act(bound, presentation, lease)
-    : await inquire(bound, presentation, lease)
-  return record(bound, lease, outcome)
+  const outcome: Attempt =
+    unrecorded.get(lease.key) ??
+    (fresh ? await act(bound, presentation, lease) : await inquire(bound, presentation, lease))
+  try {
+    return await record(bound, lease, outcome)
+  } finally {
+    if (outcome.late) void followLate(bound, lease, outcome.late)
+  }
 }
 
-async function act(bound: Bound, presentation: Presentation, lease: Lease): Promise<Outcome> {
+async function act(bound: Bound, presentation: Presentation, lease: Lease): Promise<Attempt> {
   const { kernel, method } = bound.offer
+  const past: { late?: Promise<Outcome> } = {}
   try {
     const settling = method.settle(presentation as Presentation & { validated: unknown })
-    if (!(settling instanceof Promise) || (await isPrompt(settling)))
-      return normalize(await settling)
-    const answer = settling.then(normalize)
+    if (!isThenable(settling)) return normalize(settling)
+    const answer = Promise.resolve(settling)
+    if (await isPrompt(answer)) return normalize(await answer)
+    const coming = answer.then(normalize)
     return await race(
       kernel.deadlines.settle,
-      () => answer,
+      () => coming,
       () => {
+        past.late = coming
+        running.add(lease.key)
         presentation.abort()
-        void followLate(bound, lease, answer)
       },
     )
   } catch (cause) {
-    return outcomeOfThrow(bound, cause)
+    return { ...outcomeOfThrow(bound, cause), ...past }
   }
 }
 
 /** Past its deadline a settlement goes on, and what it comes to counts all the same. */
-async function followLate(bound: Bound, lease: Lease, answer: Promise<Outcome>): Promise<void> {
-  running.add(lease.key)
+async function followLate(bound: Bound, lease: Lease, late: Promise<Outcome>): Promise<void> {
   try {
-    const outcome = await answer
-    if (outcome.status !== 'settled' && outcome.status !== 'rejected') return
-    await record(bound, lease, outcome)
-    await advance(lease, { until: 0 })
+    const outcome = await late
+    if (outcome.status === 'settled') await impose(lease, receiptOf(bound, outcome))
+    else await record(bound, lease, outcome)
   } catch (cause) {
     bound.offer.kernel.events.emit('error', () => ({ cause }))
   } finally {
@@ -92,10 +104,8 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
   try {
     return await race(
       kernel.deadlines.settle,
-      () =>
-        method.reconcile?.(presentation as Presentation & { attempt: unknown }) as
-          | Outcome
-          | Promise<Outcome>,
+      async () =>
+        normalize(await method.reconcile?.(presentation as Presentation & { attempt: unknown })),
       () => presentation.abort(),
     )
   } catch (cause) {
@@ -103,15 +113,17 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
   }
 }
 
-/** A bare `{ reference }` is a settlement. */
+/** A bare `{ reference }` is a settlement; whoever answers nonsense may have moved money before. */
 function normalize(answer: unknown): Outcome {
   const { status, reference } = (answer ?? {}) as { status?: string; reference?: unknown }
   if (status === 'rejected' || status === 'indeterminate' || status === 'unsettled')
     return answer as Outcome
-  if (typeof reference === 'string') return { ...(answer as Settled), status: 'settled' }
-  throw new TypeError(
+  if (typeof reference === 'string' && reference !== '')
+    return { ...(answer as Settled), status: 'settled' }
+  const cause = new TypeError(
     'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.',
   )
+  return { status: 'indeterminate', cause }
 }
 
 async function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
@@ -121,6 +133,7 @@ async function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Set
     case 'rejected':
       return recordRejected(lease, outcome)
     case 'unsettled':
+      if (!(await advance(lease, {}))) return refuseHeld()
       await release(lease, { challenge: true })
       return refuse(
         'settlement-unavailable',
@@ -142,21 +155,36 @@ async function recordSettled(
   lease: Lease,
   outcome: Settled,
 ): Promise<Settled | Refusal> {
-  const receipt = Receipt.from({
-    ...outcome.receipt,
-    method: bound.offer.method.name,
-    reference: outcome.reference,
-    ...(outcome.timestamp !== undefined && { timestamp: outcome.timestamp }),
-  })
-  const held = await advance(lease, { state: 'settled', receipt })
-  return held ? outcome : refuse('payment-in-progress', {}, { retryAfter: 1 })
+  const receipt = receiptOf(bound, outcome)
+  const until = Date.now() + lease.kernel.deadlines.lease
+  try {
+    const held = await advance(lease, { state: 'settled', receipt, until })
+    if (!held) await impose(lease, receipt)
+    unrecorded.delete(lease.key)
+    return held ? outcome : refuseHeld()
+  } catch (cause) {
+    if (unrecorded.size < MOST_UNRECORDED) unrecorded.set(lease.key, outcome)
+    throw cause
+  }
 }
 
+const receiptOf = ({ offer }: Bound, { receipt, reference, timestamp }: Settled): Receipt.Receipt =>
+  Receipt.from({
+    ...receipt,
+    method: offer.method.name,
+    reference,
+    ...(timestamp !== undefined && { timestamp }),
+  })
+
 async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal> {
-  if (await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 }))
-    await release(lease, { challenge: false })
+  if (!(await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 })))
+    return refuseHeld()
+  await release(lease, { challenge: false })
   return { refused: outcome.problem, cause: outcome.cause }
 }
+
+/** Another server took the payment over, and may know better: nothing is to be concluded here. */
+const refuseHeld = (): Refusal => refuse('payment-in-progress', {}, { retryAfter: 1 })
 
 function refuseUnknown(
   lease: Lease,
