@@ -56,7 +56,7 @@ describe('policy', () => {
     ['a truthy text', 'yes'],
     ['a promise of false', Promise.resolve(false)],
   ])('%s is a no: only true lets in (threat 13)', async (_, answer) => {
-    const { mpp, settled } = createTill({}, { policy: () => answer as boolean })
+    const { mpp, settled } = createTill({}, { policy: () => answer as never })
     expect((await refusal((await buy(plain(mpp.charge(price)))).response))[0]).toBe(403)
     expect(settled).toEqual([])
   })

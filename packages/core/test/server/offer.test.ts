@@ -245,7 +245,7 @@ describe('a route that cannot be', () => {
   })
 
   test('an expiry inside the request is refused [charge-005]', () => {
-    const method = Method.from({ ...server, schema: { ...server.schema, request: z.looseObject({ amount: z.string() }) } })
+    const method = Method.from({ name: 'points', intent: 'charge', schema: { ...server.schema, request: z.looseObject({ amount: z.string() }) } })
     const dated = Mpp.create({ methods: [Method.toServer(method, { verify: () => ({ reference: 'r' }), request: (options) => ({ ...options, expires: '2999-01-01T00:00:00Z' }) })], realm, secretKey })
     expect(() => dated.points.charge({ amount: '1' })).toThrow(/must not repeat the expiry/)
   })
@@ -253,7 +253,7 @@ describe('a route that cannot be', () => {
   test('an asynchronous schema is refused: a route needs its price', () => {
     const request = z.object({ amount: z.string() }).refine(async () => true)
     const validate = (value: unknown) => Promise.resolve({ value: value as { amount: string } })
-    const method = Method.from({ ...server, schema: { ...server.schema, request: { '~standard': { ...request['~standard'], validate } } } })
+    const method = Method.from({ name: 'points', intent: 'charge', schema: { ...server.schema, request: { '~standard': { ...request['~standard'], validate } } } })
     const late = Mpp.create({ methods: [Method.toServer(method, { verify: () => ({ reference: 'r' }) })], realm, secretKey })
     expect(() => late.points.charge({ amount: '1' })).toThrow(/asynchronous/)
   })
@@ -267,7 +267,7 @@ describe('a route that cannot be', () => {
   })
 
   test('what is undefined is not there, and never reaches the wire', async () => {
-    const optional = Method.from({ ...server, schema: { ...server.schema, request: z.object({ amount: z.string(), recipient: z.string().optional() }) } })
+    const optional = Method.from({ name: 'points', intent: 'charge', schema: { ...server.schema, request: z.object({ amount: z.string(), recipient: z.string().optional() }) } })
     const route = Mpp.create({ methods: [Method.toServer(optional, { verify: () => ({ reference: 'r' }) })], realm, secretKey }).points.charge({ amount: '1', recipient: undefined })
     expect(Object.keys((await challengeOf(plain(route))).request)).toEqual(['amount'])
   })

@@ -153,7 +153,7 @@ describe('a bad proof', () => {
   })
 
   test('the problem that the method names, its code and its public details [core-043]', async () => {
-    const { mpp } = createTill({ validate: () => Outcome.rejected('payment-insufficient', { detail: 'Two short.', short: 2, cause: 'inner workings' }) })
+    const { mpp } = createTill({ validate: () => Outcome.rejected('payment-insufficient', { detail: 'Two short.', short: 2 }, { cause: 'inner workings' }) })
     const problem = await problemOf((await buy(plain(mpp.charge(price)))).response)
     expect(problem).toEqual({ type: `${base}payment-insufficient`, title: 'Payment Insufficient', status: 402, detail: 'Two short.', code: 'payment-insufficient', short: 2 })
   })
