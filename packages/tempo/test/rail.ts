@@ -5,6 +5,7 @@
  */
 import type { Fault, Rail } from '@polyrail/conformance'
 import { Tempo } from '@polyrail/sandbox/tempo'
+import type { charge } from '@polyrail/tempo'
 import { tempo as paying } from '@polyrail/tempo/client'
 import { tempo as paid } from '@polyrail/tempo/server'
 import { encodeFunctionData, parseEventLogs } from 'viem'
@@ -46,17 +47,21 @@ export const call = (
   data: encodeFunctionData({ abi: Abis.tip20, functionName: name, args }),
 })
 
-/** Signs a transaction again, with some fields changed. */
-export async function resign(
-  raw: string,
-  change: { [key in keyof Fields]?: Fields[key] | undefined } & Record<string, unknown>,
-  account: Tempo.LocalAccount,
-): Promise<`0x${string}`> {
-  const { signature, from, ...fields } = Transaction.deserialize(raw as `0x76${string}`)
-  return account.signTransaction({ ...fields, ...change } as Fields, {
-    serializer: Transaction.serialize,
-  })
+/** A transaction's fields, to be signed. */
+export function unsigned(raw: string): Fields {
+  const fields = { ...Transaction.deserialize(raw as `0x76${string}`) }
+  delete fields.signature
+  delete fields.from
+  return fields
 }
+
+/** Signs a transaction again, with some fields changed. */
+export const resign = (
+  raw: string,
+  change: object,
+  account: Tempo.LocalAccount,
+): Promise<`0x${string}`> =>
+  account.signTransaction({ ...unsigned(raw), ...change }, { serializer: Transaction.serialize })
 
 const FAULTS: Record<Fault, Tempo.Fault> = {
   'before-settle': { method: 'eth_sendRawTransactionSync', times: 1, fail: 'drop' },
@@ -118,5 +123,5 @@ export async function createRail() {
     fault: (kind) => void chain.fault(FAULTS[kind]),
     settled,
     stop: () => chain.stop(),
-  } satisfies Rail<typeof server>
+  } satisfies Rail<typeof charge>
 }
