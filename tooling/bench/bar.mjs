@@ -1,0 +1,61 @@
+/**
+ * What this repository promises of its speed and weight, each line with what was measured.
+ *
+ * @module
+ */
+
+/** @typedef {{ rows: Record<string, Record<string, number>>, imports: any, installs: any, bundles: any }} Results */
+
+/** @param {Results} results @returns {{ promise: string, measured: string, kept: boolean }[]} */
+export function judge({ rows, imports, installs, bundles }) {
+  const of = (/** @type {string} */ path, subject = 'polyrail') =>
+    rows[path]?.[subject] ?? Number.NaN
+  const times = (/** @type {string} */ path) => of(path) / of(path, 'bare')
+  const less = (/** @type {string} */ path) => of(path, 'mppx') / of(path)
+  const more = of('server/402') - of('server/402', 'bare')
+  const entry = imports.server?.polyrail.cpu ?? Number.NaN
+  const page = bundles.polyrail?.gzip ?? Number.NaN
+  const brought = installs.polyrail?.packages ?? Number.NaN
+  return [
+    {
+      promise: 'a 402 costs at most 15 µs more than a bare handler, or 1.9× in all',
+      measured: `+${more.toFixed(1)} µs, ${times('server/402').toFixed(2)}×`,
+      kept: more <= 15 || times('server/402') <= 1.9,
+    },
+    atMost('a paid request, at most 2.5× a bare handler', times('server/paid'), 2.5),
+    atMost('a 402 with 5 offers, at most 3.5× a bare handler', times('server/402-of-5'), 3.5),
+    atLeast('a 402, at least 5× less than the deployed SDK', less('server/402'), 5),
+    atLeast('a paid request, at least 7× less', less('server/paid'), 7),
+    atLeast('a 402 with 5 offers, at least 20× less', less('server/402-of-5'), 20),
+    atLeast("the client's loop, at least 8× less", less('client/loop'), 8),
+    {
+      promise: 'the server entry imports in under 30 ms',
+      measured: `${entry.toFixed(1)} ms of CPU`,
+      kept: entry < 30,
+    },
+    {
+      promise: 'the client entry is under 6 kB, minified and gzipped',
+      measured: `${(page / 1000).toFixed(2)} kB`,
+      kept: page < 6000,
+    },
+    {
+      promise: '`npm i @polyrail/core` brings one package',
+      measured: String(brought),
+      kept: brought === 1,
+    },
+  ]
+}
+
+/** @param {string} promise @param {number} ratio @param {number} limit */
+const atMost = (promise, ratio, limit) => ({
+  promise,
+  measured: `${ratio.toFixed(2)}×`,
+  kept: ratio <= limit,
+})
+
+/** @param {string} promise @param {number} ratio @param {number} limit */
+const atLeast = (promise, ratio, limit) => ({
+  promise,
+  measured: `${ratio.toFixed(1)}×`,
+  kept: ratio >= limit,
+})

@@ -1,0 +1,95 @@
+/**
+ * One subject doing one case in a process of its own: checks it, warms it up, then times a batch whenever asked.
+ *
+ * @module
+ */
+const [subject, path = '', warmUp] = process.argv.slice(2)
+const [group, name = ''] = path.split('/')
+
+/** @param {any} message */
+const tell = (message) => process.send?.(message)
+
+const spent = () => {
+  const { user, system } = process.cpuUsage()
+  return user + system
+}
+
+/** Lets timers and finalizers have their turn, as a server between requests does. */
+const breathe = () => new Promise((resolve) => setImmediate(resolve))
+
+/**
+ * Visits a served case as often as said.
+ *
+ * @param {Required<Pick<import('./terms.mjs').Case, 'prepare' | 'runAll'>>} one
+ * @param {number} operations
+ */
+async function timeServed({ prepare, runAll }, operations) {
+  await prepare(operations)
+  globalThis.gc?.()
+  const before = spent()
+  await runAll(operations)
+  return (spent() - before) / operations
+}
+
+/**
+ * Runs every input once.
+ *
+ * @param {import('./terms.mjs').Case} one
+ * @param {unknown[]} inputs
+ * @returns {Promise<number>} µs of CPU for each, of all threads of this process
+ */
+export async function time({ run, sync }, inputs) {
+  globalThis.gc?.()
+  await breathe()
+  const before = spent()
+  for (let index = 0; index < inputs.length; index++) {
+    const result = run(inputs[index])
+    if (!sync) await result
+    if (index % 64 === 63) await breathe()
+  }
+  return (spent() - before) / inputs.length
+}
+
+/**
+ * Makes what is needed, then times it.
+ *
+ * @param {import('./terms.mjs').Case} one
+ * @param {number} operations
+ */
+async function timeMany(one, operations) {
+  const { prepare, runAll } = one
+  if (prepare && runAll) return timeServed({ prepare, runAll }, operations)
+  return time(one, await one.make(operations))
+}
+
+/** @param {import('./terms.mjs').Case} one */
+async function check(one) {
+  for (const input of await one.make(10)) await one.check(await one.run(input))
+}
+
+/** @param {import('./terms.mjs').Case} one */
+async function warm(one) {
+  const until = spent() + Number(warmUp) * 1000
+  let last = 0
+  do last = await timeMany(one, 500)
+  while (spent() < until)
+  return last
+}
+
+/** @returns {Promise<import('./terms.mjs').Case>} the case, found to be right and warm */
+async function begin() {
+  const { cases } = await import(`./subjects/${subject}/${group}.mjs`)
+  const one = await cases[name]()
+  await check(one)
+  tell({ micros: await warm(one) })
+  return one
+}
+
+if (process.send) {
+  /** @type {Promise<import('./terms.mjs').Case>} */
+  let one
+  process.on('message', async (/** @type {'start' | { operations: number }} */ message) => {
+    if (message === 'start') one = begin()
+    else tell({ micros: await timeMany(await one, message.operations) })
+  })
+}
