@@ -86,7 +86,7 @@ export function present({ challenge, payload, source }: Proof): string {
   return Credential.serialize({ challenge, payload, ...(source !== undefined && { source }) })
 }
 
-export declare namespace open {
+declare namespace open {
   type Options = {
     /** Settings of the server, beside what the bench gives. */
     config?: Partial<Config>

@@ -59,7 +59,7 @@ export function createClientBench(create: CreateClient = Mpp.create): ClientBenc
   return { open: (options = {}) => open(create, options) }
 }
 
-export declare namespace open {
+declare namespace open {
   type Options = {
     /** Answers one request; by default a 402 with one good offer, and a page for a credential. */
     answer?: (visit: Visit, index: number) => Response | Promise<Response>

@@ -17,7 +17,17 @@ import {
   PaymentRequest,
   Receipt,
 } from '@polyrail/core'
-import { buy, createBench, read, reference, type Answer, type Site } from '@polyrail/conformance'
+import {
+  buy,
+  codeOf,
+  createBench,
+  read,
+  reference,
+  type Answer,
+  type Seams,
+  type Site,
+} from '@polyrail/conformance'
+import { mutants } from '@polyrail/conformance/mutants'
 import { Mpp } from '@polyrail/core/server'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bytes, headerNoise, MOST, spoilCredential, spoilText } from './fuzz/inputs.ts'
@@ -46,30 +56,37 @@ const HEADERS = [
   'range',
 ] as const
 
+/** How far inputs must get: not read, not ours, not for this route, not good, and paid. */
+const DEPTHS = [
+  '200',
+  'invalid-challenge',
+  'malformed-credential',
+  'method-unsupported',
+  'multiple-credentials',
+  'payment-required',
+  'verification-failed',
+]
+
 type Input = { method: string; headers: [string, string][]; body: Buffer | undefined }
 type Shop = { site: Site; real: Record<string, unknown>; moved: () => Promise<number> }
 
 describe(`with seed ${SEED}`, () => {
   it(`${RUNS} odd requests bring a 400, a 402 or the page`, { timeout: TIMEOUT }, async () => {
-    const shops = await Promise.all([
-      open(reference.order()),
-      open(reference.token()),
-      open(reference.invoice()),
-    ])
-    const seen = new Map<number, number>()
-    for (let run = 0; run < RUNS; run++) {
-      const random = createRandom(SEED + run)
-      const shop = random.pick(shops)
-      const input = make(random, shop.real)
-      const answer = await ask(shop.site, input).catch((error: unknown) =>
-        fail(run, input, `threw ${String(error)}`),
-      )
-      judge(answer, (why) => fail(run, input, why))
-      seen.set(answer.status, (seen.get(answer.status) ?? 0) + 1)
-    }
+    const rails = [reference.order(), reference.token(), reference.invoice()]
+    const shops = await Promise.all(rails.map((rail) => open(rail)))
+    const seen = await wander(shops, RUNS)
     for (const { site, moved } of shops) expect(site.served()).toBeLessThanOrEqual(await moved())
-    expect(seen.get(402)).toBeGreaterThan(RUNS / 4)
-    expect(seen.get(400)).toBeGreaterThan(0)
+    if (RUNS < 10_000) return
+    expect([...seen].toSorted(), 'the inputs do not reach deep enough').toEqual(
+      expect.arrayContaining(DEPTHS),
+    )
+  })
+
+  it('finds a server that breaks', async () => {
+    const breaks = mutants.find(({ id }) => id === 'server/breaks-on-malformed')
+    const seams = breaks && 'seams' in breaks ? breaks.seams() : {}
+    const shop = await open(reference.order(), seams)
+    await expect(wander([shop], 1000)).rejects.toThrow(/brought a 500.*POLYRAIL_FUZZ_SEED/s)
   })
 
   it(
@@ -152,8 +169,24 @@ describe(`over a socket, with seed ${SEED}`, () => {
   )
 })
 
-async function open(rail: Parameters<typeof createBench>[0]): Promise<Shop> {
-  const site = createBench(rail).open()
+/** Sends so many inputs and returns the problem codes that came back. */
+async function wander(shops: readonly Shop[], runs: number): Promise<Set<string>> {
+  const seen = new Set<string>()
+  for (let run = 0; run < runs; run++) {
+    const random = createRandom(SEED + run)
+    const shop = random.pick(shops)
+    const input = make(random, shop.real)
+    const answer = await ask(shop.site, input).catch((error: unknown) =>
+      fail(run, input, `threw ${String(error)}`),
+    )
+    judge(answer, (why) => fail(run, input, why))
+    seen.add(codeOf(answer) ?? String(answer.status))
+  }
+  return seen
+}
+
+async function open(rail: Parameters<typeof createBench>[0], seams: Seams = {}): Promise<Shop> {
+  const site = createBench(rail, seams).open()
   const { authorization } = await buy(site)
   const unused = await site.pay(await site.send())
   const pick = Credential.deserialize(authorization) && unused

@@ -109,7 +109,7 @@ describe('the prober', () => {
       ])
       const report = JSON.parse(stdout)
       expect(report).toMatchObject({ url: `${origin}/paid`, failed: 0 })
-      expect(rail.settled()).toBeGreaterThan(before)
+      expect(Number(rail.settled())).toBeGreaterThan(Number(before))
     } finally {
       await rm(folder, { recursive: true })
     }

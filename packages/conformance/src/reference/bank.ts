@@ -7,7 +7,7 @@ import { createHash, createHmac, randomUUID, timingSafeEqual } from 'node:crypto
 import type { Fault } from '../rail.js'
 
 /** Why the bank refuses. Its `name` tells it from a network failure. */
-export class BankRefusal extends Error {
+class BankRefusal extends Error {
   override name = 'BankRefusal'
 }
 
