@@ -130,10 +130,11 @@ function createNetwork(client: Client, chainId: number): Network {
     },
     async readBalance({ token, owner }, options) {
       const data: Hex = `0x70a08231${owner.slice(2).padStart(64, '0')}`
-      const call = [{ to: token, data }, 'latest'] as const
-      return BigInt(
-        await client.request({ method: 'eth_call', params: [...call] }, { ...READ, ...options }),
+      const answer = await client.request(
+        { method: 'eth_call', params: [{ to: token, data }, 'latest'] },
+        { ...READ, ...options },
       )
+      return answer === '0x' ? 0n : BigInt(answer)
     },
     readReceipt: (hash, options) => readReceipt(client, hash, options),
     quote: (transaction, options) => quote(client, transaction, options),

@@ -21,4 +21,4 @@ export declare namespace tempo {
   type Options = charge.Options
 }
 
-export type { Network } from './network.js'
+export type { Broadcast, Network, Quote, Receipt, Unpriced } from './network.js'

@@ -11,7 +11,7 @@ import { tempo as paying } from '@polyrail/tempo/client'
 import { tempo } from '@polyrail/tempo/server'
 import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
-import { concat, numberToHex, slice } from 'viem'
+import { concat, createClient, fallback, http, numberToHex, slice } from 'viem'
 import { Account, Transaction } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { call, resign, start, unsigned } from './rail.ts'
@@ -213,6 +213,47 @@ describe('the server accepts', () => {
     const hash = Receipt.fromResponse(response)?.reference as Bytes
     const { logs } = await local.chain.client().getTransactionReceipt({ hash })
     expect(logs.flatMap(({ topics }) => topics)).toContain(memo)
+  })
+})
+
+describe('the node', () => {
+  test('may lack eth_sendRawTransactionSync', async () => {
+    const shop = open()
+    const authorization = await shop.pay()
+    const message = 'method not found'
+    using fault = local.chain.fault({
+      method: 'eth_sendRawTransactionSync',
+      fail: { code: -32601, message },
+    })
+    expect((await shop.ask(authorization)).status).toBe(200)
+    expect(fault.hits).toBe(1)
+  })
+
+  test('may be any viem client', async () => {
+    const client = local.chain.client()
+    const shop = open({ client, rpcUrl: undefined, chainId: undefined })
+    expect((await shop.ask(await shop.pay())).status).toBe(200)
+  })
+
+  test('may be one of several: when the last is out of reach, another may have the transaction', async () => {
+    const closed = http('http://127.0.0.1:9', { retryCount: 0 })
+    const live = http(local.chain.rpcUrl, { retryCount: 0 })
+    const client = createClient({ transport: fallback([live, closed], { retryCount: 0 }) })
+    const shop = open({ client })
+    const authorization = await shop.pay()
+    const fault = {
+      method: 'eth_sendRawTransactionSync',
+      times: 1,
+      fail: 'drop',
+      executed: true,
+    } as const
+    using _ = local.chain.fault(fault)
+    const before = await local.settled()
+    expect(await problem(await shop.ask(authorization))).toMatchObject({
+      code: 'payment-indeterminate',
+    })
+    expect((await shop.ask(authorization)).status).toBe(200)
+    expect(await local.settled()).toBe(before + 1)
   })
 })
 

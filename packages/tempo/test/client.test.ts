@@ -137,11 +137,9 @@ describe('the fee token', () => {
   test('is missed before anything is signed', async () => {
     const { pathUSD, AlphaUSD } = local.chain.tokens
     const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD] })
-    await expect(pay({}, { account })).rejects.toThrow(
-      /No stablecoin in the wallet can pay the fee/,
-    )
+    await expect(pay({}, { account })).rejects.toThrow(/No stablecoin that may pay the fee/)
     await expect(pay({}, { account, feeToken: AlphaUSD })).rejects.toThrow(
-      /fee token .* cannot pay/,
+      /No stablecoin that may pay the fee/,
     )
     await expect(pay({ amount: '10001' }, { account })).rejects.toThrow(
       /more than the wallet holds/,

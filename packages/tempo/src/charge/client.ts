@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Errors, Method } from '@polyrail/core'
+import { Errors, Expires, Method } from '@polyrail/core'
 import { isAddressEqual, type LocalAccount } from 'viem'
 import { Transaction } from 'viem/tempo'
 import {
@@ -16,7 +16,7 @@ import {
 } from '../constants.js'
 import { connect, type Location, type Network, type Quote } from '../network.js'
 import { createMemo } from './attribution.js'
-import { pickFeeToken, type Holding } from './fee.js'
+import { pickFeeToken, subtract, type Holding } from './fee.js'
 import { charge as method, type Request } from './method.js'
 import { read } from './transaction.js'
 import { encodeTransfer, transferOf } from './transfer.js'
@@ -120,7 +120,9 @@ function refusalOf(request: Request, { account, network, currencies }: Payer): s
 /** Epoch seconds after which the transaction is void: soon, and never after the challenge. */
 function endOf(expires: string | undefined): number {
   const soon = Math.floor(Date.now() / 1000) + VALIDITY
-  return expires === undefined ? soon : Math.min(soon, Math.floor(Date.parse(expires) / 1000))
+  return expires === undefined
+    ? soon
+    : Math.min(soon, Math.floor((Expires.parse(expires) ?? 0) / 1000))
 }
 
 let salts = Math.floor(Math.random() * 1_000_000)
@@ -143,25 +145,25 @@ async function price(
   { account, network, currencies, feeToken }: Payer,
   { request, call, validBefore, signal }: Unsigned,
 ): Promise<{ quote: Quote; feeToken: Address }> {
-  const owner = account.address
-  const candidates = feeToken ? [feeToken] : [request.currency, ...currencies]
-  const tokens = [
-    ...new Map(
-      [...candidates, request.currency].map((token) => [token.toLowerCase(), token]),
-    ).values(),
-  ]
-  const [holdings] = await Promise.all([
-    Promise.all(
-      tokens.map(async (token): Promise<Holding> => {
-        return { token, balance: await network.readBalance({ token, owner }, { signal }) }
-      }),
-    ),
-    network.checkChain({ signal }),
-  ])
-  const due = { token: request.currency, amount: BigInt(request.amount) }
-  const first = pickFeeToken(holdings, { due, fee: 1n, only: feeToken })
-  const quote = await network.quote({ from: owner, call, feeToken: first, validBefore }, { signal })
-  return { quote, feeToken: pickFeeToken(holdings, { due, fee: quote.fee, only: feeToken }) }
+  const { currency } = request
+  const from = account.address
+  await network.checkChain({ signal })
+  const quoting = network.quote(
+    { from, call, feeToken: feeToken ?? currency, validBefore },
+    { signal },
+  )
+  // What is missing says more than how the chain puts it.
+  quoting.catch(() => {})
+  const readBalance = (token: Address) => network.readBalance({ token, owner: from }, { signal })
+  const left = subtract(await readBalance(currency), BigInt(request.amount))
+  const quote = await quoting
+  if (feeToken === undefined && left >= quote.fee) return { quote, feeToken: currency }
+  const holdings = await Promise.all(
+    (feeToken ? [feeToken] : currencies).map(async (token): Promise<Holding> => {
+      return { token, balance: isAddressEqual(token, currency) ? left : await readBalance(token) }
+    }),
+  )
+  return { quote, feeToken: pickFeeToken(holdings, quote.fee) }
 }
 
 type Fields = Transaction.TransactionSerializableTempo & { type: 'tempo' }

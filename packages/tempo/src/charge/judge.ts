@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Outcome, type Errors } from '@polyrail/core'
+import { Expires, Outcome, type Errors } from '@polyrail/core'
 import { isAddressEqual } from 'viem'
 import type { Address, Hex } from '../constants.js'
 import { bindingOf, type Attributed } from './attribution.js'
@@ -70,7 +70,7 @@ function judgeValidity(
   if (validBefore === undefined)
     return refuse('The transaction never expires: it must have a validBefore.')
   if (validBefore <= now) return refuse('The transaction has expired.', 'payment-expired')
-  if (expires !== undefined && validBefore * 1000 > Date.parse(expires))
+  if (validBefore * 1000 > (Expires.parse(expires ?? '') ?? Infinity))
     return refuse('The transaction is valid longer than the challenge.')
   if (validAfter > now) return refuse('The transaction is not valid yet.')
   return undefined

@@ -22,6 +22,9 @@ export type Signed = {
 /** Half of secp256k1's order. A signature with a greater `s` is its twin: valid too, and with another hash. */
 const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n
 
+/** Characters of the longest transaction that is read; one payment, signed by a passkey, has some 5,000. */
+const LONGEST = 16_384
+
 /**
  * Reads a signed transaction.
  *
@@ -30,6 +33,7 @@ const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681
  * @see Tempo charge draft, Transaction Payload
  */
 export function read(serialized: Hex): Signed | undefined {
+  if (serialized.length > LONGEST) return undefined
   const raw = serialized.toLowerCase() as Hex
   try {
     const envelope = Envelope.deserialize(raw as Transaction.TransactionSerializedTempo)
