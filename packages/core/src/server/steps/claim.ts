@@ -10,7 +10,7 @@ import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import type { Judged } from './judge.js'
-import { lifeOf, type PaymentRecord } from './record.js'
+import { IDEMPOTENCY, lifeOf, type PaymentRecord } from './record.js'
 
 /** The right to go on with a payment, alone. */
 export type Lease = { key: string; record: PaymentRecord; expires: number; kernel: Kernel }
@@ -37,6 +37,9 @@ const newOwner = (): string => `${server}.${(owners++).toString(36)}`
 export const fingerprint = sha256Text
 
 export const challengeKey = (id: string): string => `mpp:challenge:${id}`
+
+/** The challenge of a key. */
+export const idOf = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
 const proofKey = (method: string, key: string): string =>
   `mpp:proof:${method}:${key.length > LONGEST_KEY ? sha256Text(key) : key}`
@@ -69,10 +72,12 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
   const [standing, ...taken] = found.existing
   if (standing !== undefined) return resume(bound, visit, key)
   const earlier = taken.find(
-    (value, index) => value !== undefined && others[index]?.key.startsWith('mpp:idempotency:'),
+    (value, index) => value !== undefined && others[index]?.key.startsWith(IDEMPOTENCY),
   )
   if (earlier !== undefined)
     return resume(bound, { ...visit, samePayer: true }, challengeKey(earlier as string))
+  // What stood in the way was given back meanwhile.
+  if (taken.every((value) => value === undefined)) return refuseBusy(1)
   return refuse('verification-failed', {
     detail: `This ${method.name} proof has already paid for something else.`,
   })
@@ -98,9 +103,17 @@ function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entr
   }
   if (visit.idempotencyKey !== null && payer !== undefined) {
     const name = sha256Text(
-      [bound.challenge.realm, visit.scope, method.name, payer, visit.idempotencyKey].join('\n'),
+      // With the price: what was paid for a cheap offer opens no dear one of the same route.
+      [
+        bound.challenge.realm,
+        visit.scope,
+        method.name,
+        bound.offer.encoded,
+        payer,
+        visit.idempotencyKey,
+      ].join('\n'),
     )
-    entries.push({ key: `mpp:idempotency:${name}`, value: id, ttl: 0 })
+    entries.push({ key: IDEMPOTENCY + name, value: id, ttl: 0 })
   }
   return entries
 }
@@ -122,27 +135,41 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
   const giveUp = Date.now() + kernel.deadlines.wait
   for (let pause = 10; ; pause = Math.min(pause * 2, 250)) {
     const record = (await kernel.store.get(key)) as PaymentRecord | undefined
-    if (record === undefined) return refuse('payment-in-progress', {}, { retryAfter: 1 })
+    if (record === undefined) return refuseBusy(1)
     if (record.credential !== visit.credential && !visit.samePayer)
       return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
     if (record.state === 'delivered' || record.state === 'rejected') return { record, key }
     const now = Date.now()
     if (record.until <= now) {
+      if (visit.samePayer && record.state !== 'settled') return refuseOther(key)
       const lease = await takeOver(bound, key, record)
       if (lease) return { lease, fresh: false }
       continue
     }
-    if (now >= giveUp)
-      return refuse(
-        'payment-in-progress',
-        {},
-        { retryAfter: Math.ceil((record.until - now) / 1000) },
-      )
+    if (now >= giveUp) return refuseBusy((record.until - now) / 1000)
     const timeout = Math.min(giveUp, record.until) - now
-    if (kernel.store.wait) await kernel.store.wait(key, { timeout })
+    if (kernel.store.wait) await kernel.store.wait(key, { timeout: Math.min(timeout, LONGEST_NAP) })
     else await new Promise((again) => setTimeout(again, Math.min(timeout, pause)))
   }
 }
+
+/** A wake-up may come between the look and the wait. */
+const LONGEST_NAP = 500
+
+const refuseBusy = (retryAfter: number): Refusal =>
+  refuse('payment-in-progress', {}, { retryAfter: Math.ceil(retryAfter) })
+
+/** Only the credential of a payment whose outcome is unknown may ask for it; another would be settled in its name. */
+const refuseOther = (key: string): Refusal =>
+  refuse(
+    'payment-indeterminate',
+    {
+      challengeId: idOf(key),
+      detail:
+        'The outcome of an earlier payment with this Idempotency-Key is not known yet. Present its credential again.',
+    },
+    { retryAfter: 2 },
+  )
 
 async function takeOver(
   { offer: { kernel }, expires }: Bound,

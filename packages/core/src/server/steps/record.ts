@@ -38,9 +38,16 @@ const DAY = 86_400
 const SKEW = 60
 const SHORTEST = 600
 
-/** Seconds to keep a record: what is owed for a day, what is done until its challenge is surely dead. */
+/** What leads from an Idempotency-Key to the challenge that was paid with it; as long as to its record. */
+export const IDEMPOTENCY = 'mpp:idempotency:'
+
+/**
+ * Seconds to keep a record: what is owed for a day, what is done until its challenge is surely dead,
+ * unless an Idempotency-Key still leads to it.
+ */
 export function lifeOf(record: PaymentRecord, expires: number): number {
   const left = Math.max(0, Math.ceil((expires - Date.now()) / 1000))
   const done = record.state === 'delivered' || record.state === 'rejected'
-  return done ? Math.max(left + SKEW, SHORTEST) : left + DAY
+  const named = record.others.some((key) => key.startsWith(IDEMPOTENCY))
+  return done && !named ? Math.max(left + SKEW, SHORTEST) : left + DAY
 }

@@ -8,7 +8,7 @@ import * as Receipt from '../../Receipt.js'
 import { isPrompt, isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { advance, impose, release, type Lease } from './claim.js'
+import { advance, idOf, impose, release, type Lease } from './claim.js'
 import { isTransportFault, problemOf } from './fault.js'
 import type { Presentation } from './judge.js'
 
@@ -192,7 +192,7 @@ function refuseUnknown(
 ): Refusal {
   return refuse(
     'payment-indeterminate',
-    { challengeId: lease.key.slice(lease.key.lastIndexOf(':') + 1) },
+    { challengeId: idOf(lease.key) },
     { retryAfter: outcome.retryAfter ?? 2, cause: outcome.cause },
   )
 }
