@@ -22,6 +22,16 @@ export const concurrency = ({ copies = 100 }: { copies?: number }): readonly Cas
     },
   },
   {
+    id: 'concurrency/plain-route',
+    requirements: ['core-071', 'core-073'],
+    threats: [2],
+    title: 'copies at a route that calls the page itself settle once and make one page',
+    async run({ open }) {
+      const site = open()
+      await race([site], 20, site.url.replace('/paid', '/plain'))
+    },
+  },
+  {
     id: 'concurrency/one-proof-many-challenges',
     requirements: ['core-066', 'core-071'],
     threats: [2, 3],
@@ -63,13 +73,14 @@ export function concurrentCopies({ copies }: { copies: number }): Case<Bench> {
   }
 }
 
-async function race(sites: readonly Site[], copies: number): Promise<void> {
+async function race(sites: readonly Site[], copies: number, at?: string): Promise<void> {
   const [first] = sites
   must(first, 'there is no server to race on')
-  const authorization = await first.pay(await first.send())
+  const url = at ?? first.url
+  const authorization = await first.pay(await first.send({ url }))
   const answers = await Promise.all(
     Array.from({ length: copies }, (_, index) =>
-      (sites[index % sites.length] ?? first).send({ headers: { authorization } }),
+      (sites[index % sites.length] ?? first).send({ url, headers: { authorization } }),
     ),
   )
   const moved = await first.settled()

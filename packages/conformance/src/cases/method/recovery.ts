@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Store } from '@polyrail/core/server'
 import type { Answer } from '../../answer.js'
 import type { Bench, Site } from '../../bench.js'
 import { buy } from '../../buy.js'
@@ -127,6 +128,55 @@ export const recovery: readonly Case<Bench>[] = [
       }
     },
   },
+  {
+    id: 'recovery/server-died',
+    requirements: ['core-071'],
+    threats: [2, 9, 10],
+    title:
+      'when a server dies after moving the money, its twin finds the payment and serves the page',
+    needs: ['reconciles'],
+    async run(bench) {
+      const { authorization, twin, moved } = await die(bench)
+      const answer = await whenKnown(twin, { headers: { authorization } })
+      must(answer.status < 400, 'what a dead server was paid for is never served', answer)
+      must((await moved()) === 1, `a dead server makes the payer pay ${await moved()} times`)
+      must(twin.served() === 1, `the page was made ${twin.served()} times`)
+    },
+  },
+  {
+    id: 'recovery/server-died-unknown',
+    requirements: ['core-071'],
+    threats: [2, 9],
+    title:
+      'when a server dies and nobody can find out, its twin never settles again and never asks for more',
+    needs: ['!reconciles'],
+    async run(bench) {
+      const { authorization, twin, moved } = await die(bench)
+      const before = await moved()
+      const answer = await whenKnown(twin, { headers: { authorization } })
+      must(answer.status === 503, 'what nobody can know is known to the twin', answer)
+      must(answer.wires.length === 0, 'who may have paid is asked to pay again', answer)
+      must((await moved()) === before, 'the twin moves the money again')
+      must(twin.served() === 0, 'the twin sells what nobody knows to be paid')
+    },
+  },
+  {
+    id: 'recovery/large-page',
+    requirements: ['core-032', 'charge-018'],
+    threats: [1, 10],
+    title:
+      'a page too large to keep arrives whole, and is not made a second time for the same payment',
+    async run({ open }) {
+      const site = open({ config: { maxAnswerBytes: 1000 } })
+      const text = 'large '.repeat(50_000)
+      site.page(() => new Response(new Blob([text]).stream()))
+      const { authorization, answer } = await buy(site)
+      must(answer.text === text, `of a page of ${text.length} bytes ${answer.text.length} arrive`)
+      const again = await site.send({ headers: { authorization } })
+      must(again.status === 402, 'a large page is served again for the same payment', again)
+      must(site.served() === 1, 'a large page is made twice for one payment')
+    },
+  },
 ]
 
 async function fail({ open, rail }: Bench, kind: Fault) {
@@ -134,6 +184,29 @@ async function fail({ open, rail }: Bench, kind: Fault) {
   const authorization = await site.pay(await site.send())
   await rail.fault(kind)
   return { site, authorization, answer: await site.send({ headers: { authorization } }) }
+}
+
+/** Pays a server that never hears of the settlement and writes nothing after the claim, as if its process had ended there. */
+async function die({ open, rail }: Bench) {
+  const store = Store.memory()
+  const gone = () => Promise.reject(new Error('the process has ended'))
+  const site = open({ config: { store: { ...store, update: gone, set: gone, delete: gone } } })
+  const twin = open({ config: { store } })
+  const before = await rail.settled()
+  const authorization = await site.pay(await site.send())
+  await rail.fault('after-settle')
+  const answer = await site.send({ headers: { authorization } })
+  must(answer.status >= 500, 'a server that can record nothing serves the page', answer)
+  must(answer.wires.length === 0, 'a server that can record nothing asks for more', answer)
+  return { authorization, twin, moved: async () => (await rail.settled()) - before }
+}
+
+/** Asks until the dead server's lease is over and somebody has found out, or nobody can. */
+async function whenKnown(site: Site, change: Change): Promise<Answer> {
+  let answer = await whenFree(site, change)
+  for (let tries = 1; tries < PATIENCE && answer.status >= 500; tries++)
+    answer = await whenFree(site, change)
+  return answer
 }
 
 /** Presents a credential again and again, as Retry-After asks but without the wait. */
@@ -152,7 +225,7 @@ async function insist(site: Site, authorization: string): Promise<Answer> {
  */
 async function whenFree(site: Site, change: Change): Promise<Answer> {
   let answer = await site.send(change)
-  for (let tries = 0; tries < 40 && answer.status === 409; tries++) {
+  for (let tries = 0; tries < 100 && answer.status === 409; tries++) {
     await new Promise((resolve) => setTimeout(resolve, 100))
     answer = await site.send(change)
   }

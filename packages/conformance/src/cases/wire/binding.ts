@@ -113,12 +113,17 @@ export const binding: readonly Case<Wire>[] = [
     },
   },
   {
-    id: 'binding/still-pays-after-all',
+    id: 'binding/scheme-in-any-case',
     requirements: ['core-002'],
-    title: 'an honest payment opens the page',
+    title: 'an honest payment opens the page, however its scheme is capitalised',
     needs: ['pay'],
     async run(target) {
       await buy(target)
+      for (const scheme of ['payment', 'PAYMENT']) {
+        const authorization = (await target.pay(await target.send())).replace('Payment', scheme)
+        const answer = await target.send({ headers: { authorization } })
+        must(answer.status < 400, `a credential of the scheme "${scheme}" is refused`, answer)
+      }
     },
   },
 ]
