@@ -9,7 +9,7 @@ import { createHandler, OFFERS, type Handler } from './handler.js'
  * Offers what all the handlers offer, in their order, in one 402. A credential for any of them pays.
  * The handlers may come from different servers.
  *
- * @param handlers - Payment handlers, such as `mpp.tempo.charge({ amount: '0.01' })`.
+ * @param handlers - Payment handlers, such as `mpp.points.charge({ amount: '5' })`.
  * @throws TypeError when one of them is not a payment handler.
  * @example
  * const pay = compose(mpp.tempo.charge({ amount: '0.01' }), mpp.lightning.charge({ amount: '10' }))

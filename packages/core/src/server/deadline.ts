@@ -5,7 +5,7 @@
  */
 
 /** Thrown by `runWithDeadline` when time is up; told apart by its name. */
-export class DeadlineError extends Error {
+class DeadlineError extends Error {
   override name = 'DeadlineError'
 }
 

@@ -36,7 +36,7 @@ const newOwner = (): string => `${server}.${(owners++).toString(36)}`
 /** What a credential is known by in the store, where the credential itself never is. */
 export const fingerprint = sha256Text
 
-export const challengeKey = (id: string): string => `mpp:challenge:${id}`
+const challengeKey = (id: string): string => `mpp:challenge:${id}`
 
 /** The challenge of a key. */
 export const idOf = (key: string): string => key.slice(key.lastIndexOf(':') + 1)

@@ -102,7 +102,7 @@ function addHeaders(response: Response, receipt: string): Response {
 }
 
 /** Keeps what the application said of caching, but for the leave to share. */
-export function privately(control: string | null): string {
+function privately(control: string | null): string {
   if (control === null) return 'private'
   const kept = control
     .split(',')
