@@ -21,6 +21,7 @@ import {
   buy,
   codeOf,
   createBench,
+  createClientBench,
   read,
   reference,
   type Answer,
@@ -37,6 +38,7 @@ const RUNS = Number(process.env['POLYRAIL_FUZZ_RUNS'] ?? 100_000)
 const SEED = Number(process.env['POLYRAIL_FUZZ_SEED'] ?? Date.now() % 2 ** 31)
 /** The share of inputs that go over a real socket, and through the parsers alone. */
 const SOCKETS = Math.ceil(RUNS / 50)
+const CLIENTS = Math.ceil(RUNS / 20)
 const TIMEOUT = 60_000 + RUNS * 3
 
 const HEADERS = [
@@ -125,6 +127,60 @@ describe(`with seed ${SEED}`, () => {
     },
   )
 })
+
+describe(`a client, with seed ${SEED}`, () => {
+  it(`meets ${CLIENTS} odd 402s and pays only what it may`, { timeout: TIMEOUT }, async () => {
+    let bought = 0
+    for (let run = 0; run < CLIENTS; run++) {
+      const random = createRandom(SEED + run)
+      const header = hostile(random)
+      const purse = createClientBench().open({
+        answer: ({ credential }) => {
+          const headers: HeadersInit = {
+            'www-authenticate': header,
+            'retry-after': headerNoise(random, 20),
+          }
+          return new Response(null, { status: credential ? 200 : 402, headers })
+        },
+      })
+      const response = await purse
+        .fetch()
+        .catch((error: unknown) => fail(run, header, `threw ${String(error)}`))
+      const [paid, ...more] = purse.paid
+      if (more.length > 0) fail(run, header, 'was paid twice')
+      if (!paid && response.status !== 402) fail(run, header, `became a ${response.status} unpaid`)
+      const { amount = '0', currency } = (paid?.request ?? { currency: 'coin' }) as Record<
+        string,
+        string
+      >
+      if (!/^\d{1,3}$/.test(amount) || Number(amount) > 100 || currency !== 'coin')
+        fail(run, header, `was paid ${amount} ${currency}`)
+      if (paid) bought += 1
+    }
+    if (CLIENTS >= 1000) expect(bought).toBeGreaterThan(0)
+  })
+})
+
+/** Challenges as a hostile or a broken server may send them. */
+function hostile(random: Random): string {
+  const request = Buffer.from(
+    spoilText(random, '{"amount":"10","currency":"coin","recipient":"shop"}'),
+    'latin1',
+  )
+  const wire = {
+    id: 'x',
+    realm: 'shop.example',
+    method: 'coins',
+    intent: 'charge',
+    request: random.once(2)
+      ? PaymentRequest.serialize({ amount: '10', currency: 'coin' })
+      : request.toString('base64url'),
+    expires: Expires.minutes(5),
+  }
+  let header = Challenge.serialize(wire)
+  for (let times = random.below(3); times > 0; times--) header = spoilText(random, header)
+  return random.once(3) ? `${header}, ${Challenge.serialize(wire)}` : header
+}
 
 describe(`over a socket, with seed ${SEED}`, () => {
   let server: Server

@@ -110,8 +110,23 @@ export const method: readonly Mutant[] = [
     id: 'method/never-asks-again',
     breaks: 'Reconciliation always answers that nobody knows, so who paid never gets the page.',
     threats: [9, 10],
-    caughtBy: ['recovery/found-again'],
+    caughtBy: ['recovery/found-again', 'recovery/server-died'],
     seams: () => ({ method: (real) => ({ ...real, reconcile: () => Outcome.indeterminate() }) }),
+  },
+  {
+    id: 'method/asks-by-paying',
+    breaks: 'Reconciliation does not look the payment up, it makes it again.',
+    threats: [9],
+    caughtBy: ['recovery/found-again', 'recovery/server-died'],
+    seams: () => ({
+      method: (real) => ({
+        ...real,
+        reconcile: async (presented) => {
+          const { reference } = await settleAgain(real, presented)
+          return Outcome.settled({ reference })
+        },
+      }),
+    }),
   },
   {
     id: 'method/asks-oddly',
@@ -121,6 +136,15 @@ export const method: readonly Mutant[] = [
     seams: () => ({ options: (given) => ({ ...given, amount: '1e1' }) }),
   },
 ]
+
+async function settleAgain(
+  real: Method.Server,
+  presented: Method.Presented,
+): Promise<{ reference: string }> {
+  const validated = await real.validate?.(presented)
+  const outcome = await real.settle({ ...presented, validated })
+  return { reference: 'reference' in outcome ? outcome.reference : 'none' }
+}
 
 /** Seams that put something around the settlement. */
 const settling = (wrap: (real: Settle) => Settle) => ({
