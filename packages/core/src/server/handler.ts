@@ -125,9 +125,15 @@ function createPaid(visit: PaidVisit): Paid {
     source: bound.source,
     settlement,
     withReceipt(response) {
-      const good = response.status < 400
-      void close(lease, good ? { state: 'delivered' } : {})
-      return good ? respond(visit, response) : response
+      let change: Partial<PaymentRecord> = {}
+      try {
+        if (response.status >= 400) return response
+        const last = respond(visit, response)
+        change = { state: 'delivered' }
+        return last
+      } finally {
+        void close(lease, change)
+      }
     },
   }
 }
