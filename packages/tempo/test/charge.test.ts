@@ -13,7 +13,7 @@ import { createServer } from 'node:http'
 import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
 import { concat, createClient, fallback, http, numberToHex, slice } from 'viem'
 import { Account, Transaction } from 'viem/tempo'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { call, resign, start, unsigned } from './rail.ts'
 
 const realm = 'shop.example'
@@ -240,7 +240,7 @@ describe('the node', () => {
     const live = http(local.chain.rpcUrl, { retryCount: 0 })
     const client = createClient({ transport: fallback([live, closed], { retryCount: 0 }) })
     const shop = open({ client })
-    const authorization = await shop.pay()
+    const authorization = await shop.pay(local.payer, { client: undefined })
     const fault = {
       method: 'eth_sendRawTransactionSync',
       times: 1,
@@ -537,8 +537,8 @@ describe('when the chain fails', () => {
 
 describe('a transaction that no block took', () => {
   let own: Awaited<ReturnType<typeof start>>
-  beforeAll(async () => void (own = await start()))
-  afterAll(() => own.chain.stop())
+  beforeEach(async () => void (own = await start()))
+  afterEach(() => own.chain.stop())
   const elsewhere = () => ({ ...own.at, recipient: own.shop.address })
 
   test('is settled once blocks are made again', async () => {
@@ -549,6 +549,23 @@ describe('a transaction that no block took', () => {
     await own.chain.resume()
     expect((await until(() => shop.ask(authorization))).status).toBe(200)
     expect(await own.settled()).toBe(1)
+  })
+
+  test('is refused once it can never be in one, also where no block shows the time', async () => {
+    const shop = open(elsewhere())
+    const authorization = await shop.pay(own.payer)
+    own.chain.fault({ method: 'eth_sendRawTransactionSync', times: 1, fail: 'drop' })
+    expect((await shop.ask(authorization)).status).toBe(503)
+    await own.chain
+      .client()
+      .request({ method: 'evm_increaseTime', params: [40] } as Parameters<
+        ReturnType<typeof own.chain.client>['request']
+      >[0])
+    expect((await shop.ask(authorization)).status).toBe(503)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 40_000 })
+    const answer = await shop.ask(authorization).finally(() => vi.useRealTimers())
+    expect(await problem(answer)).toEqual(refusal('payment-expired', /nothing was paid/))
+    expect(shop.served()).toBe(0)
   })
 
   test('is refused once it can never be in one, and one that was in a block is found', async () => {
