@@ -48,7 +48,7 @@ const lower = <text extends string>(text: text): Lowercase<text> =>
  * @example
  * toBaseUnits('0.01') // '10000'
  */
-export function toBaseUnits(amount: string): string {
+function toBaseUnits(amount: string): string {
   const parts = typeof amount === 'string' && /^(\d{1,40})(?:\.(\d{1,40}))?$/.exec(amount)
   if (!parts)
     throw new TypeError(
