@@ -28,8 +28,10 @@ try {
   title('Asking without paying')
   const unpaid = await fetch(shop.url)
   row('answer', `${unpaid.status} ${unpaid.statusText}, ${unpaid.headers.get('content-type')}`)
-  for (const { method, intent, request, expires, id } of Challenge.parse(unpaid.headers))
-    part(`challenge: ${method}/${intent}`, { id, expires, request })
+  for (const { method, intent, id, expires, description, request } of Challenge.parse(
+    unpaid.headers,
+  ))
+    part(`challenge: ${method}/${intent}`, { id, expires, description, request })
 
   title('Paying with Tempo: mpp.fetch(url)')
   const before = await balances()

@@ -21,14 +21,12 @@ export function row(name: string, text: string): void {
 }
 
 /** Something with parts, one a line. Long text, such as a signed transaction, is cut. */
-export function part(name: string, value: object): void {
-  console.log(`   ${styleText('cyan', name)}`)
-  const text = JSON.stringify(
-    value,
-    (_, leaf) => (typeof leaf === 'string' ? shorten(leaf) : leaf),
-    2,
-  )
-  for (const line of text.split('\n').slice(1, -1)) console.log(`   ${line.replaceAll('"', '')}`)
+export function part(name: string, value: object, indent = '     '): void {
+  console.log(`${indent.slice(2)}${styleText('cyan', name)}`)
+  for (const [key, leaf] of Object.entries(value)) {
+    if (typeof leaf === 'object' && !Array.isArray(leaf)) part(key, leaf, `${indent}  `)
+    else console.log(`${indent}${key}: ${shorten(String(leaf))}`)
+  }
 }
 
 const shorten = (text: string): string =>

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Errors, Method, Outcome } from '@polyrail/core'
+import { Method, Outcome } from '@polyrail/core'
 import { FINALITY_MARGIN, type Address, type Hex } from '../constants.js'
 import { connect, type Broadcast, type Location, type Network, type Receipt } from '../network.js'
 import type { Reason } from '../refusal.js'
@@ -183,5 +183,5 @@ const REFUSALS: Record<Reason | 'reverted' | 'absent', string> = {
 
 function refuse(reason: keyof typeof REFUSALS, cause?: unknown): Outcome.Rejected {
   const code = reason === 'expired' ? 'payment-expired' : 'verification-failed'
-  return { status: 'rejected', problem: Errors.problem(code, { detail: REFUSALS[reason] }), cause }
+  return Outcome.rejected(code, { detail: REFUSALS[reason] }, { cause })
 }
