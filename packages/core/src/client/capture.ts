@@ -11,8 +11,8 @@ export type Input = Parameters<Fetch>[0]
 
 /** A request that can be sent again. */
 export type Call = {
-  /** Where it was sent, redirects aside. */
-  readonly url: URL
+  /** Where it was sent, as the caller said it. */
+  readonly url: string
   readonly method: string
   readonly headers: Headers
   readonly body?: Body | undefined
@@ -20,8 +20,8 @@ export type Call = {
   readonly duplex?: 'half'
   readonly redirect: RequestRedirect
   readonly signal: AbortSignal | undefined
-  /** Sends it, with changes; to another URL only what `changes` and the caller's options say goes along. */
-  send(changes?: RequestInit, url?: string): Promise<Response>
+  /** Sends it, with changes; to another URL, what the caller's `Request` said beside the essential stays behind. */
+  readonly send: (changes?: RequestInit, url?: string) => Promise<Response>
 }
 export type Body = string | Blob | ReadableStream
 
@@ -35,68 +35,58 @@ export async function capture(
   init: RequestInit,
   options: { fetch: Fetch; maxBodyBytes: number },
 ): Promise<Call> {
-  const { fetch, maxBodyBytes: limit } = options
-  const request = typeof input === 'object' && 'headers' in input ? input : undefined
-  const said = <name extends keyof RequestInit & keyof Request>(name: name) =>
-    init[name] ?? request?.[name] ?? undefined
-  const headers = new Headers(init.headers ?? request?.headers)
-  const signal = said('signal')
-  const { type, ...kept } = await keep(init.body ?? request, { limit, signal })
-  if (type && !headers.has('content-type')) headers.set('content-type', type)
-  const url = urlOf(input)
-  const method = String(said('method') ?? 'GET').toUpperCase()
+  const { fetch } = options
+  const { body } = init
+  // Text and blobs never change, so they are their own copies. For the rest the platform writes the
+  // body, once: a second writing of a form would have another boundary, and so another digest.
+  const isRequest = typeof input === 'object' && 'headers' in input
+  const isPlain = !isRequest && (!body || typeof body === 'string' || body instanceof Blob)
+  const source: RequestInit & { url?: string } = isPlain ? init : new Request(input, init)
+  const { url = String(input), method = 'GET', redirect = 'follow', credentials } = source
+  const signal = source.signal ?? undefined
+  const headers = new Headers(source.headers)
+  const kept = isPlain ? body && { body } : await keep(source as Request, init, options)
   const own = { ...init, headers, ...kept }
-  const elsewhere = { method, signal, credentials: said('credentials') } as RequestInit
   return {
     url,
-    method,
+    method: method.toUpperCase(),
     headers,
     signal,
-    redirect: said('redirect') ?? 'follow',
+    redirect,
     ...kept,
-    send: (changes, to = url.href) =>
-      to === url.href
-        ? fetch(input, { ...own, ...changes })
-        : fetch(to, { ...elsewhere, ...own, ...changes }),
+    send: (changes, to) =>
+      to
+        ? fetch(to, { method, ...(credentials && { credentials }), ...own, ...changes })
+        : fetch(isPlain ? input : (source as Request), { ...own, ...changes }),
   }
 }
 
-const urlOf = (input: Input): URL =>
-  new URL(
-    typeof input === 'object' && 'url' in input ? input.url : input,
-    globalThis.location?.href,
-  )
+type Kept = { body?: Blob | ReadableStream; duplex?: 'half' }
 
-type Kept = { body?: Body; type?: string | null; duplex?: 'half' }
-type Options = { limit: number; signal: AbortSignal | undefined }
-
-async function keep(source: BodyInit | Request | undefined, options: Options): Promise<Kept> {
-  // Text and blobs never change, so they are their own copies.
-  if (typeof source === 'string' || source instanceof Blob) return { body: source }
-  if (!source) return {}
-  const isRequest = 'headers' in source
-  const written = isRequest ? source : new Response(source)
-  const { body: stream, headers, bodyUsed } = written
-  if (bodyUsed) throw new TypeError('The body of this Request was read before: send its clone().')
+async function keep(
+  request: Request,
+  { body }: RequestInit,
+  { maxBodyBytes }: { maxBodyBytes: number },
+): Promise<Kept> {
+  const { body: stream, signal } = request
   if (stream === null) return {}
-  const type = headers.get('content-type')
-  if (stream && (isRequest || source instanceof ReadableStream || Symbol.asyncIterator in source))
-    return { type, ...(await drain(stream, options)) }
-  // A form is written once: a second writing would have another boundary, and so another digest.
-  const body = await written.blob()
-  return body.size ? { type, body } : {}
+  const isInMemory = body && ('append' in Object(body) || 'byteLength' in Object(body))
+  if (stream) return drain(stream, { limit: isInMemory ? Infinity : maxBodyBytes, signal })
+  // Where a Request does not show its stream, only its bytes can be had.
+  const bytes = await request.blob()
+  return bytes.size ? { body: bytes } : {}
 }
 
 /** Reads up to the limit; a longer body goes on as a stream that can be sent only once. */
 export async function drain(
   stream: ReadableStream<Uint8Array<ArrayBuffer>>,
-  { limit, signal }: Options,
-): Promise<{ body: Blob | ReadableStream; duplex?: 'half' }> {
+  { limit, signal }: { limit: number; signal: AbortSignal | undefined },
+): Promise<Kept> {
   const reader = stream.getReader()
   const onLeave = (): void => void reader.cancel().catch(() => {})
   const chunks: Uint8Array<ArrayBuffer>[] = []
   for (let size = 0; size <= limit;) {
-    const { done, value } = await within(reader.read(), { signal, onLeave })
+    const { done, value } = await within(reader.read(), signal, onLeave)
     if (done) return { body: new Blob(chunks) }
     chunks.push(value)
     size += value.length

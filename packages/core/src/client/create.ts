@@ -4,15 +4,15 @@
  * @module
  */
 import type * as Method from '../Method.js'
-import { createEmitter, explain, type Account, type Emitter } from './events.js'
-import { decline, meet, pay, type Client, type Own } from './fetch.js'
+import { createEmitter, explain, report, type Account, type Emitter } from './events.js'
+import { meet, pay, type Own, type Settings } from './fetch.js'
 import { authorize } from './judge.js'
 import { compile, createLedger, type Policy } from './policy.js'
 import { bare, install, type Fetch } from './polyfill.js'
 import { failure, type Retry } from './present.js'
 
 /** A client that pays. */
-export type Mpp<context = unknown> = {
+export type Client<context = unknown> = {
   /**
    * Like the platform's fetch, and pays one 402 where the policy allows it. Otherwise the 402 comes
    * back as it was, and `explain` says why.
@@ -83,25 +83,25 @@ type Intersection<functions> = [functions] extends [(context: infer context) => 
  */
 export function create<const methods extends readonly (AnyMethod | readonly AnyMethod[])[]>(
   options: create.Options<methods>,
-): Mpp<ContextOf<methods>> {
-  const { policy = {}, retry = {}, maxBodyBytes = 4_194_304, onDeclined = 'return' } = options
+): Client<ContextOf<methods>> {
+  const { policy = {}, maxBodyBytes = 4_194_304 } = options
   const methods = (options.methods as readonly (AnyMethod | readonly AnyMethod[])[]).flat()
   const events = createEmitter()
-  const client: Client = {
+  const client: Settings = {
     methods,
     rules: compile(policy, methods),
     ledger: policy.store ?? createLedger(),
     events,
-    retry,
+    retry: { attempts: 5, timeout: 30_000, ...options.retry },
     // Looked up late, so that what replaces fetch later is used; but never above our own replacement.
     fetch:
       options.fetch ??
       (options.polyfill
         ? bare(globalThis.fetch)
         : (input, init) => bare(globalThis.fetch)(input, init)),
-    acceptPayment: preferences(methods, options.acceptPayment),
+    accept: [...new Set(methods.map(({ name, intent }) => `${name}/${intent}`))].join(', '),
+    acceptPayment: options.acceptPayment,
     maxBodyBytes,
-    onDeclined,
   }
   const fetch = (input: Parameters<Fetch>[0], init?: RequestInit & Own): Promise<Response> =>
     pay(client, input, init)
@@ -128,10 +128,8 @@ export declare namespace create {
      * header would cost a CORS preflight, or fail it).
      */
     acceptPayment?: boolean | undefined
-    /** What a fetch does when it does not pay: give the 402 back (default), or throw. */
-    onDeclined?: 'return' | 'throw' | undefined
     /** How long an unknown outcome is asked after, with the same credential. */
-    retry?: Retry | undefined
+    retry?: Partial<Retry> | undefined
     /** Most bytes of a stream kept for the paid request (default 4 MiB); a longer one is never paid. */
     maxBodyBytes?: number | undefined
   }
@@ -152,31 +150,20 @@ export declare namespace createCredential {
 const answered = new WeakSet<Response>()
 
 async function credential(
-  client: Client,
+  client: Settings,
   response: Response,
   options: createCredential.Options = {},
 ): Promise<string> {
   const { url = response.redirected ? '' : response.url, method = 'GET', body } = options
-  if (!url) throw new TypeError('createCredential needs `url`: the URL that was asked.')
+  if (!url) throw new TypeError('createCredential needs `url`')
   const { signal, policy, context } = options
   if (answered.has(response)) throw failure([{ code: 'already-paid' }])
   answered.add(response)
-  const asked = { url: new URL(url), method, body, signal, policy, context }
-  const occasion = meet(client, response, asked)
-  const payment = await authorize(occasion)
+  const call = { url: String(url), method, body, signal }
+  const meeting = meet(client, response, { call, context, policy })
+  const payment = await authorize(meeting)
   if (payment) return payment.credential
   answered.delete(response)
-  throw failure(occasion.refusals, decline({ ...client, ...occasion }, response))
-}
-
-function preferences(
-  methods: readonly AnyMethod[],
-  wanted: boolean | undefined,
-): Client['acceptPayment'] {
-  const ranges = [...new Set(methods.map(({ name, intent }) => `${name}/${intent}`))]
-  const header = ranges.join(', ')
-  return ({ origin }) => {
-    const { location } = globalThis as { location?: Location }
-    return (wanted ?? (!location || location.origin === origin)) ? header : undefined
-  }
+  report(meeting, response, { status: 'declined' })
+  throw failure(meeting.refusals)
 }

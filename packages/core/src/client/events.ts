@@ -127,13 +127,17 @@ const accounts = new WeakMap<object, Account>()
 
 /** Tells what was done, now to listeners and later to whoever asks about the outcome. */
 export function report(
-  { url, refusals, events }: { url: URL; refusals: readonly Refusal[]; events: Emitter },
+  {
+    url,
+    refusals,
+    client,
+  }: { url: URL; refusals: readonly Refusal[]; client: { events: Emitter } },
   outcome: unknown,
   what: Omit<Account, 'url' | 'refusals'>,
 ): void {
   const account = { url: url.href, refusals, ...what }
   if (Object(outcome) === outcome) accounts.set(outcome as object, account)
-  events.emit(what.status, account)
+  client.events.emit(what.status, account)
 }
 
 /** What was done about the 402 that led to a response or an error. */

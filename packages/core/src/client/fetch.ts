@@ -6,24 +6,25 @@
 import * as Challenge from '../Challenge.js'
 import type * as Method from '../Method.js'
 import { capture, drain, type Call, type Input } from './capture.js'
-import { explain, report, type Emitter, type Refusal } from './events.js'
+import { explain, report, type Emitter } from './events.js'
 import { authorize, isNested, select, type Occasion, type Payment } from './judge.js'
 import { compile, type Ledger, type Policy, type Rules } from './policy.js'
 import type { Fetch } from './polyfill.js'
-import { failure, present, suspend, type Answer, type Errand, type Retry } from './present.js'
+import { present, suspend, type Answer, type Errand, type Retry } from './present.js'
 import { discard, distrust } from './transport.js'
 
 /** A client, as its parts see it. */
-export type Client = {
+export type Settings = {
   readonly methods: readonly Method.Client[]
   readonly rules: Rules
   readonly ledger: Ledger
   readonly events: Emitter
   readonly retry: Retry
   readonly fetch: Fetch
-  readonly acceptPayment: (url: URL) => string | undefined
+  /** The `Accept-Payment` value. */
+  readonly accept: string
+  readonly acceptPayment: boolean | undefined
   readonly maxBodyBytes: number
-  readonly onDeclined: 'return' | 'throw'
 }
 
 export type Own = { context?: unknown; policy?: Policy | undefined }
@@ -35,7 +36,7 @@ export type Own = { context?: unknown; policy?: Policy | undefined }
  * refusal of a proof that it could have taken, but did not, lets the next rail of the same 402 try.
  */
 export async function pay(
-  client: Client,
+  client: Settings,
   input: Input,
   init: RequestInit & Own = {},
 ): Promise<Response> {
@@ -44,50 +45,57 @@ export async function pay(
   if (isNested()) return fetch(input, rest)
   const call = await capture(input, rest, client)
   const { headers } = call
-  const accept = client.acceptPayment(call.url)
-  if (accept && !headers.has('accept-payment')) headers.set('accept-payment', accept)
+  const { location } = globalThis as { location?: Location }
+  const isOwn = !location || new URL(call.url, location.href).origin === location.origin
+  if ((client.acceptPayment ?? isOwn) && !headers.has('accept-payment'))
+    headers.set('accept-payment', client.accept)
   const first = await call.send()
+  if (first.status !== 402) return first
   // A credential that the caller brought, or a client below us, is a payment already.
   const isPaid = /(^|,)\s*payment\s/i.test(headers.get('authorization') ?? '')
-  const below = explain(first)?.status ?? 'declined'
-  if (first.status !== 402 || isPaid || below !== 'declined') return first
-  return settle({ ...client, ...call, ...meet(client, first, { ...call, context, policy }) }, first)
+  if (isPaid || explain(first)?.challenge) return first
+  return settle(meet(client, first, { call, context, policy }), first)
 }
 
-async function settle(errand: Errand & Client, first: Response): Promise<Response> {
-  const { refusals } = errand
-  const onLate = (payment: Payment): void => suspend(undefined, errand, payment)
+async function settle(errand: Meeting<Call>, first: Response): Promise<Response> {
+  const onLate = (payment: Payment<Errand>): void => suspend(undefined, payment)
   for (let response = first; ;) {
-    const payment = await authorize(errand, onLate).catch((error) => {
-      discard(response)
-      throw error
-    })
-    if (!payment) return response === first ? decline(errand, first) : response
+    const payment = await authorize(errand, onLate)
+    if (!payment) {
+      if (response === first) report(errand, first, { status: 'declined' })
+      return response
+    }
     discard(response)
-    const answer = await present(errand, payment)
-    if (!(await isRefuted(answer, payment, errand))) return answer.response
+    const answer = await present(payment)
     response = answer.response
-    refusals.push({ code: 'rejected', offer: payment.wire })
+    if (!(await isRefuted(answer, payment))) return response
+    errand.refusals.push({ code: 'rejected', offer: payment.wire })
   }
 }
 
+/** A 402 that has been read. */
+export type Meeting<call> = Occasion & { client: Settings; call: call; location: string }
+
 /** Reads a 402: where it speaks for, what it offers, or why nothing can be paid at all. */
-export function meet(
-  client: Client,
+export function meet<call extends Pick<Call, 'url' | 'method' | 'body' | 'signal' | 'duplex'>>(
+  client: Settings,
   response: Response,
-  asked: Pick<Call, 'url' | 'method' | 'body' | 'signal' | 'duplex'> & Own,
-): Occasion {
-  const { methods, events, ledger } = client
-  const { body, signal, context, policy, duplex } = asked
+  { call, context, policy }: { call: call } & Own,
+): Meeting<call> {
+  const { methods } = client
   const rules = policy ? compile({ ...client.rules.policy, ...policy }, methods) : client.rules
-  const offers = Challenge.scan(response.headers.get('www-authenticate') ?? '')
-  const url = new URL(response.url || asked.url)
-  events.emit('challenge', { url: url.href, offers })
-  const queue = select(methods, offers)
+  const wires = Challenge.scan(response.headers.get('www-authenticate') ?? '')
+  const asked = new URL(call.url, globalThis.location?.href)
+  const location = response.url === asked.href ? '' : response.url
+  const url = location ? new URL(location) : asked
+  client.events.emit('challenge', { url: url.href, offers: wires })
+  const offers = select(methods, wires)
   const code =
-    distrust(response, asked, url) || (duplex && 'body-not-replayable') || (!queue[0] && 'no-offer')
-  const refusals: Refusal[] = code ? [{ code }] : []
-  return { url, body, signal, context, rules, ledger, events, queue: code ? [] : queue, refusals }
+    distrust(response, [asked, url], call.method) ||
+    (call.duplex && 'body-not-replayable') ||
+    (!offers[0] && 'no-offer')
+  const left = code ? { offers: [], refusals: [{ code }] } : { offers, refusals: [] }
+  return { client, call, url, location, rules, context, ...left }
 }
 
 /** The problem types that say of a proof that it bought nothing; a used challenge may have bought. */
@@ -95,23 +103,17 @@ const definite =
   /\/(verification-failed|payment-insufficient|payment-expired|malformed-credential)$/
 
 /** Whether the server certainly did not take the money, so that another rail may be tried. */
-async function isRefuted(answer: Answer, payment: Payment, occasion: Occasion): Promise<boolean> {
-  const { response, isFirst } = answer
-  const { signal, queue } = occasion
-  if (response.status !== 402 || !isFirst || !payment.revocable) return false
-  occasion.queue = queue.filter(({ method }) => method.name !== payment.method.name)
-  if (!occasion.queue.length || !response.body) return false
+async function isRefuted(answer: Answer, payment: Payment<Errand>): Promise<boolean> {
+  const { response, attempt } = answer
+  const { occasion, method, isMoved } = payment
+  if (response.status !== 402 || attempt > 1 || isMoved) return false
+  occasion.offers = occasion.offers.filter((offer) => offer.method.name !== method.name)
+  if (!occasion.offers[0] || !response.body) return false
   try {
+    const { signal } = occasion.call
     const { body } = await drain(response.clone().body!, { limit: 65_536, signal })
     return body instanceof Blob && definite.test(JSON.parse(await body.text()).type)
   } catch {
     return false
   }
-}
-
-/** Hands the 402 back as it came, and says why to whoever asks. */
-export function decline(occasion: Client & Occasion, response: Response): Response {
-  report(occasion, response, { status: 'declined' })
-  if (occasion.onDeclined === 'throw') throw failure(occasion.refusals, response)
-  return response
 }

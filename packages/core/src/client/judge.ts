@@ -17,37 +17,36 @@ export type Offer = { readonly method: Method.Client; readonly wire: Challenge.W
 
 /** One 402 and what has been tried of it. */
 export type Occasion = {
+  readonly client: { readonly ledger: Ledger; readonly events: Emitter }
+  readonly call: { readonly body?: Body | undefined; readonly signal: AbortSignal | undefined }
+  /** Where it came from. */
   readonly url: URL
-  readonly body?: Body | undefined
-  readonly signal: AbortSignal | undefined
-  readonly context: unknown
   readonly rules: Rules
-  readonly ledger: Ledger
-  readonly events: Emitter
-  /** Offers not tried yet. */
-  queue: Offer[]
+  readonly context: unknown
+  /** Not tried yet. */
+  offers: Offer[]
   readonly refusals: Refusal[]
 }
 
-/** An offer that has been read: its challenge is typed and its price known. */
-type Terms = Offer & { challenge: Challenge.Challenge; price: Method.Price }
-
-/** A credential, and what it pays. */
-export type Payment = Terms & {
+/** An offer on its way to become a payment: what is known of it so far. */
+type Trial<occasion extends Occasion = Occasion> = Offer & {
+  readonly occasion: occasion
+  /** Epoch milliseconds. */
+  readonly expires: number
+  /** What is being looked at: the refusal that it is, should it not hold. */
+  code: Code
+  detail?: string
+  challenge?: Challenge.Challenge
+  price?: Method.Price
   /** The `Authorization` value: a secret. */
-  credential: string
-  /** False when making the proof moved the money. */
-  revocable: boolean
+  credential?: string
+  /** Money moved, or may have: it stays counted, and nothing else is tried. */
+  isMoved?: boolean
 }
 
-/** What is being looked at: the refusal that it is, should it not hold. */
-type Trial = Offer &
-  Occasion & {
-    code: Code
-    detail?: string
-    /** Money moved, or may have: it stays counted, and nothing else is tried. */
-    isMoved?: boolean
-  }
+/** A trial that came through. */
+export type Payment<occasion extends Occasion = Occasion> = Trial<occasion> &
+  Required<Pick<Trial, 'challenge' | 'price' | 'credential'>>
 
 /** A hostile server must not make a wallet try, or a person answer, without end. */
 const maxOffers = 16
@@ -71,23 +70,28 @@ export function select(
  * whether its money moved: then no other offer may be tried.
  * @see core draft, Amount Verification
  */
-export async function authorize(
-  occasion: Occasion,
-  onLate?: (payment: Payment) => void,
-): Promise<Payment | undefined> {
-  const { signal, queue, refusals } = occasion
-  for (let offer = queue.shift(); offer; offer = queue.shift()) {
-    const trial: Trial = { ...occasion, ...offer, code: 'expired' }
-    const refusal: Refusal = { code: 'expired', offer: offer.wire }
+export async function authorize<occasion extends Occasion>(
+  occasion: occasion,
+  onLate?: (payment: Payment<occasion>) => void,
+): Promise<Payment<occasion> | undefined> {
+  const { offers, refusals, call } = occasion
+  for (let offer = offers.shift(); offer; offer = offers.shift()) {
+    const { method, wire } = offer
+    const expires = readTime(wire.expires)
+    const trial: Trial<occasion> = { occasion, method, wire, expires, code: 'expired' }
+    const refusal: Refusal = { code: 'expired', offer: wire }
     try {
       const trying = attempt(trial)
       const onLeave = (): void =>
-        void trying.then((payment) => payment && onLate?.(payment)).catch(() => {})
-      const payment = await within(trying, { signal, onLeave })
-      if (payment) return payment
+        void trying.then(
+          () => isPaid(trial) && onLate?.(trial),
+          () => {},
+        )
+      await within(trying, call.signal, onLeave)
+      if (isPaid(trial)) return trial
     } catch (cause) {
-      if (signal?.aborted || trial.isMoved) throw cause
-      if (trial.code === 'approval-failed') queue.length = 0
+      if (call.signal?.aborted || trial.isMoved) throw cause
+      if (trial.code === 'approval-failed') offers.length = 0
       refusal.cause = cause
     }
     refusal.code = trial.code
@@ -97,27 +101,31 @@ export async function authorize(
   return undefined
 }
 
+const isPaid = <occasion extends Occasion>(trial: Trial<occasion>): trial is Payment<occasion> =>
+  !!trial.credential
+
 /** Each step names, in `trial.code`, what it means when it fails or throws. */
-async function attempt(trial: Trial): Promise<Payment | undefined> {
-  const terms = (await isFit(trial)) && (await readTerms(trial))
-  if (!terms || !isPermitted(trial, terms)) return undefined
+async function attempt(trial: Trial): Promise<void> {
+  const { rules, url, client } = trial.occasion
+  const price = (await isFit(trial)) && (await readPrice(trial))
+  if (!price || !isPermitted(trial, price)) return
   trial.code = 'budget-unavailable'
-  const release = await reserve(trial.rules, { ...terms, host: trial.url.host }, trial.ledger)
+  const spending = { method: trial.method, price, host: url.host }
+  const release = await reserve(rules, spending, client.ledger)
   trial.code = 'over-budget'
-  if (!release) return undefined
-  let payment: Payment | undefined
+  if (!release) return
   try {
-    if (await ask(trial, terms)) payment = await pay(trial, terms)
-    return payment
+    if (await ask(trial, price)) await pay(trial)
   } finally {
-    if (!payment && !trial.isMoved) await release().catch(() => {})
+    if (!trial.credential && !trial.isMoved) await release().catch(() => {})
   }
 }
 
 async function isFit(trial: Trial): Promise<boolean> {
-  const { wire, url, body, rules } = trial
+  const { wire, occasion, expires } = trial
+  const { url, call, rules } = occasion
   const { realms, maxExpiry = 3600 } = rules.policy
-  const life = lifeOf(wire)
+  const life = expires - Date.now()
   const check = (code: Code, holds: boolean | undefined): boolean | undefined => {
     trial.code = code
     return holds
@@ -127,35 +135,35 @@ async function isFit(trial: Trial): Promise<boolean> {
     check('expiry-missing', wire.expires !== undefined) &&
     check('expired', life > 0) &&
     check('expiry-too-far', life <= maxExpiry * 1000) &&
-    check('digest-mismatch', wire.digest === undefined || (await isDigestOf(wire.digest, body)))
+    check(
+      'digest-mismatch',
+      wire.digest === undefined || (await isDigestOf(wire.digest, call.body)),
+    )
   )
 }
 
-/** Milliseconds that a challenge is still valid; zero or less when it is not, or its time cannot be read. */
-export function lifeOf({ expires = '' }: Challenge.Wire): number {
+/** Epoch milliseconds; zero for what is no time. */
+function readTime(text = ''): number {
   // The platform reads what the pattern lets through; a day that its month lacks is off by days at most.
-  const isTime = /^\d{4}-\d\d-\d\dT[\d:]{8}(\.\d+)?(Z|[+-]\d\d:\d\d)$/i.test(expires)
-  return (isTime && Date.parse(expires.toUpperCase()) - Date.now()) || 0
+  const isTime = /^\d{4}-\d\d-\d\dT[\d:]{8}(\.\d+)?(Z|[+-]\d\d:\d\d)$/i.test(text)
+  return (isTime && Date.parse(text.toUpperCase())) || 0
 }
 
-/** The platform's digest: a client may wait, and carries no hash of its own. Reads both deployed forms. */
+/** The platform's digest: a client may wait, and carries no hash of its own. In whatever form, it is in there. */
 async function isDigestOf(digest: string, body: Body | undefined): Promise<boolean> {
   const bytes = await new Response(body).arrayBuffer()
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  const encoded = btoa(String.fromCharCode(...hash))
-  return digest
-    .split(/[, ]+/)
-    .some((item) => item.replace(/=:(.*):$/, '=$1') === `sha-256=${encoded}`)
+  return digest.includes(btoa(String.fromCharCode(...hash)))
 }
 
 /** What is asked, typed by the method's schema, and its price. */
-async function readTerms(trial: Trial): Promise<Terms | undefined> {
+async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
   const { method, wire } = trial
   trial.code = 'request-invalid'
   const decoded = Challenge.decode(wire)
   const result = decoded && (await method.schema.request['~standard'].validate(decoded.request))
   if (!result || result.issues) return undefined
-  const challenge = { ...decoded, request: result.value }
+  const challenge = (trial.challenge = { ...decoded, request: result.value })
   trial.code = 'not-accepted'
   const reason = await method.accepts?.({ challenge })
   if (reason !== undefined) {
@@ -164,9 +172,8 @@ async function readTerms(trial: Trial): Promise<Terms | undefined> {
   }
   trial.code = 'price-unreadable'
   const price = method.price ? method.price(challenge.request) : priceOf(challenge.request)
-  const { amount, decimals } = price
-  if (amount < 0n || decimals < 0 || typeof amount !== 'bigint') return undefined
-  return { method, wire, challenge, price }
+  const { amount, decimals } = (trial.price = price)
+  return amount < 0n || decimals < 0 || typeof amount !== 'bigint' ? undefined : price
 }
 
 /** The charge draft's fields. A number has one spelling: digits alone. */
@@ -176,17 +183,17 @@ function priceOf({ amount, currency }: { amount?: unknown; currency?: unknown })
 }
 
 /** @see charge draft, Currency Verification and Recipient Verification */
-function isPermitted(trial: Trial, { price, challenge }: Terms): boolean {
-  const { method, rules } = trial
-  const { policy, max } = rules
+function isPermitted(trial: Trial, price: Method.Price): boolean {
+  const { method, occasion, challenge } = trial
+  const { policy, max } = occasion.rules
   trial.code = 'recipient-refused'
-  if (!isListed(policy.recipients, challenge.request.recipient)) return false
+  if (!isListed(policy.recipients, challenge?.request.recipient)) return false
   trial.code = 'currency-refused'
   if (!isListed(policy.currencies, price.currency)) return false
   trial.code = 'policy-missing'
   const key = max && keyOf(max, method, price.currency)
   if (!key && (max || !policy.approve)) {
-    trial.detail = `Not paid: set policy.max.${method.name}, or policy.approve.`
+    trial.detail = `Not paid: set policy.max.${method.name} or policy.approve`
     console.warn(trial.detail)
     return false
   }
@@ -194,40 +201,49 @@ function isPermitted(trial: Trial, { price, challenge }: Terms): boolean {
   return !key || scaled(price) <= max!.get(key)!
 }
 
-async function ask(trial: Trial, { price, challenge }: Terms): Promise<boolean> {
-  const { rules, wire, events, signal } = trial
+async function ask(trial: Trial, price: Method.Price): Promise<boolean> {
+  const { client, call, rules, url } = trial.occasion
   const { approve, approveTimeout = 300_000 } = rules.policy
-  const url = trial.url.href
+  const asked = { url: url.href, price, challenge: trial.challenge! }
   if (approve) {
     trial.code = 'approval-failed'
-    const answer = approve({ url, amount: format(price), price, challenge })
-    const agreed = await within(answer, { ms: Math.min(approveTimeout, lifeOf(wire)) })
+    const ms = Math.min(approveTimeout, trial.expires - Date.now())
+    const answer = approve({ ...asked, amount: format(price) })
+    const agreed = await within(answer, AbortSignal.timeout(ms))
     trial.code = 'not-approved'
     if (agreed !== true) return false
   }
   trial.code = 'expired'
-  if (lifeOf(wire) <= 0 || signal?.aborted) return false
-  events.emit('selected', { url, price, challenge })
+  if (trial.expires < Date.now() || call.signal?.aborted) return false
+  client.events.emit('selected', asked)
   return true
 }
 
-async function pay(trial: Trial, terms: Terms): Promise<Payment | undefined> {
-  const { method, challenge, wire } = terms
-  const { context, signal = new AbortController().signal } = trial
+async function pay(trial: Trial): Promise<void> {
+  const { method, wire, expires, challenge, occasion } = trial
+  const { context, call } = occasion
+  let { signal } = call
   trial.code = 'credential-failed'
-  const proof = await start(() => method.createCredential({ challenge, context, signal })).catch(
-    (cause: { code?: unknown } | undefined) => {
-      // A method that throws says that no money moved, unless it says that it cannot tell.
-      trial.isMoved = cause?.code === 'payment-indeterminate'
-      throw cause
-    },
-  )
-  const { payload, source, authorization: revocable = false } = proof
-  trial.isMoved = !revocable
+  const proof = await start(() =>
+    method.createCredential({
+      challenge: challenge!,
+      context,
+      // Made when it is looked at: an AbortController costs more than all the rest.
+      get signal() {
+        return (signal ??= new AbortController().signal)
+      },
+    }),
+  ).catch((cause: { code?: unknown } | undefined) => {
+    // A method that throws says that no money moved, unless it says that it cannot tell.
+    trial.isMoved = cause?.code === 'payment-indeterminate'
+    throw cause
+  })
+  const { payload, source, authorization } = proof
+  trial.isMoved = !authorization
   trial.code = 'expired'
-  if (revocable && (lifeOf(wire) <= 0 || signal.aborted)) return undefined
+  if (authorization && (expires < Date.now() || signal?.aborted)) return
   const credential = JSON.stringify({ challenge: wire, payload, source })
-  return { ...terms, credential: `Payment ${base64url.encode(credential)}`, revocable }
+  trial.credential = `Payment ${base64url.encode(credential)}`
 }
 
 let starting = 0

@@ -81,7 +81,7 @@ export function compile(policy: Policy, [first]: readonly Rail[]): Rules {
       Object.entries(amounts).map(([name, amount]) => {
         const [, whole, part = ''] = /^(\d+)(?:\.(\d{1,36}))?$/.exec(amount) ?? []
         if (!whole || typeof amount !== 'string')
-          throw new TypeError(`policy.${rule}.${name} must be a decimal string such as '0.10'.`)
+          throw new TypeError(`policy.${rule}.${name} must be a decimal string like '0.10'`)
         return [fold(name), BigInt(whole + part.padEnd(scale, '0'))]
       }),
     )
@@ -138,26 +138,10 @@ export async function reserve(
   const { perHost, total } = rules
   const { method, price, host } = spending
   const { period } = rules.policy
-  const ttl = period ?? never
   const window = period ? Math.floor(Date.now() / 1000 / period) : 0
-  const amount = scaled(price)
-  const taken: string[] = []
-  const add = async (key: string, by: bigint, cap?: bigint): Promise<boolean> => {
-    let fits = false
-    await ledger.update(
-      key,
-      (value) => {
-        const last = value as Spent | undefined
-        const next = (last?.window === window ? BigInt(last.spent) : 0n) + by
-        fits = cap === undefined ? last?.window === window : next <= cap
-        return fits ? { window, spent: `${next}` } : undefined
-      },
-      { ttl },
-    )
-    return fits
-  }
+  const undo: (() => Promise<unknown>)[] = []
   const release = async (): Promise<void> => {
-    for (const key of taken.splice(0)) await add(key, -amount)
+    for (const one of undo) await one()
   }
   for (const [limits, scope] of [
     [perHost, host],
@@ -165,9 +149,22 @@ export async function reserve(
   ] as const) {
     if (!limits) continue
     const name = keyOf(limits, method, price.currency) ?? ''
-    const key = `polyrail:spent:${name}:${scope}`
-    if (!(await add(key, amount, limits.get(name) ?? -1n))) return void (await release())
-    taken.push(key)
+    const cap = limits.get(name) ?? -1n
+    const add = async (amount: bigint): Promise<boolean> => {
+      let fits = false
+      const change = (value: unknown): Spent | undefined => {
+        const last = value as Spent | undefined
+        const spent = (last?.window === window ? BigInt(last.spent) : 0n) + amount
+        // Below zero: what is taken back was of a window that has passed.
+        fits = spent >= 0n && spent <= cap
+        return fits ? { window, spent: `${spent}` } : undefined
+      }
+      await ledger.update(`polyrail:spent:${name}:${scope}`, change, { ttl: period ?? never })
+      return fits
+    }
+    const amount = scaled(price)
+    if (!(await add(amount))) return void (await release())
+    undo.push(() => add(-amount))
   }
   return release
 }

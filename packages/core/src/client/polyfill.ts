@@ -5,34 +5,27 @@
  */
 export type Fetch = typeof globalThis.fetch
 
+/** Shared by all copies of this module, so that they see each other's replacements. */
 const key = Symbol.for('@polyrail/core/fetch')
-type State = { previous: Fetch; active: boolean }
+type Layer = Fetch & { [key]?: { below: Fetch; isActive: boolean } }
 
 /** Installs a paying fetch; the function returned takes it out again. */
 export function install(pay: Fetch): () => void {
-  const state: State = { previous: globalThis.fetch, active: true }
-  const wrapper: Fetch = (input, init) => {
-    const target = state.active ? pay : bare(state.previous)
+  const state = { below: globalThis.fetch, isActive: true }
+  const layer: Layer = (input, init) => {
+    const target = state.isActive ? pay : bare(state.below)
     return target(input, init)
   }
-  Object.defineProperty(wrapper, key, { value: state })
-  globalThis.fetch = wrapper
+  layer[key] = state
+  globalThis.fetch = layer
   return () => {
-    state.active = false
-    let top = globalThis.fetch
-    for (let under = stateOf(top); under && !under.active; under = stateOf(top))
-      top = under.previous
-    if (top !== globalThis.fetch) globalThis.fetch = top
+    state.isActive = false
+    globalThis.fetch = peel(globalThis.fetch)
   }
 }
 
 /** The fetch below any paying ones, so that one client never pays inside another. */
-export function bare(fetch: Fetch): Fetch {
-  let below = fetch
-  for (let state = stateOf(below); state; state = stateOf(below)) below = state.previous
-  return below
-}
+export const bare = (fetch: Layer): Fetch => (fetch[key] ? bare(fetch[key].below) : fetch)
 
-function stateOf(fetch: Fetch): State | undefined {
-  return (fetch as Fetch & { [key]?: State })[key]
-}
+const peel = (fetch: Layer): Fetch =>
+  fetch[key] && !fetch[key].isActive ? peel(fetch[key].below) : fetch

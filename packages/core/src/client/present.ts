@@ -6,66 +6,70 @@
 import type { Call } from './capture.js'
 import { within } from './deadline.js'
 import { report, type Refusal } from './events.js'
-import { lifeOf, type Occasion, type Payment } from './judge.js'
+import type { Occasion, Payment } from './judge.js'
 import { discard, follow } from './transport.js'
 
 /** How long an unknown outcome is asked after. */
 export type Retry = {
   /** Most presentations of one credential in one fetch (default 5). */
-  attempts?: number | undefined
+  attempts: number
   /** Milliseconds after which no further one begins (default 30,000). */
-  timeout?: number | undefined
+  timeout: number
 }
 
 /** The request that met a 402, and that 402. */
-export type Errand = Occasion & Call & { readonly retry: Retry }
+export type Errand = Occasion & {
+  readonly client: { readonly retry: Retry }
+  readonly call: Call
+  /** Where redirects led, if they did. */
+  readonly location: string
+}
 
-/** An answer, and whether it was the first: then none was lost on the way. */
-export type Answer = { response: Response; isFirst: boolean }
+/** An answer, and how many presentations it took: after the first, one may have been lost on the way. */
+export type Answer = { response: Response; attempt: number }
 
 /**
  * Sends the request with its credential. A 409, 429 or 5xx that says when to come back, and a lost
  * connection, are tried again with the same credential within the limits of `retry`.
  *
+ * @param resumed - Set when the caller asks again, later and with another signal.
  * @throws What the connection threw last; `explain` then tells how to resume.
  * @see core draft, Retry Behavior and Idempotency and Side Effects
  */
 export async function present(
-  errand: Errand,
-  payment: Payment,
-  isResumed?: boolean,
+  payment: Payment<Errand>,
+  resumed?: { signal?: AbortSignal | undefined },
 ): Promise<Answer> {
-  const { events, send, signal } = errand
-  const { attempts = 5, timeout = 30_000 } = errand.retry
-  const life = lifeOf(payment.wire)
-  const end = Date.now() + Math.min(timeout, life)
-  const headers = new Headers(errand.headers)
-  headers.append('authorization', payment.credential)
-  const url = errand.url.href
+  const { occasion, expires, credential } = payment
+  const { client, call, url, location } = occasion
+  const { signal } = resumed ?? call
+  const { attempts, timeout } = client.retry
+  const end = Math.min(Date.now() + timeout, expires)
+  const headers = new Headers(call.headers)
+  headers.append('authorization', credential)
+  const changes: RequestInit = { headers, redirect: 'manual', signal: signal ?? null }
   try {
     // An expired challenge must not be submitted; only `resume` may still ask for an answer.
-    if (life <= 0 && !isResumed) throw failure([{ code: 'expired' }])
+    if (end <= Date.now() && !resumed) throw failure([{ code: 'expired' }])
     for (let attempt = 1; ; attempt++) {
-      const sent = await send({ headers, redirect: 'manual', signal: signal ?? null }, url).then(
-        (response): Sent => [response],
-        (error: unknown): Sent => [undefined, error],
+      const [response, error] = await call.send(changes, location).then(
+        (answer) => [answer] as const,
+        (thrown: unknown) => [undefined, thrown] as const,
       )
       signal?.throwIfAborted()
-      const [response] = sent
       const wait = attempt < attempts ? pauseFor(response, attempt) : NaN
       const isFinal = !(Date.now() + wait <= end)
-      events.emit('response', { url, status: response?.status, attempt, isFinal })
-      if (isFinal) return { response: await conclude(sent, errand, payment), isFirst: attempt < 2 }
+      const status = response?.status
+      client.events.emit('response', { url: url.href, status, attempt, isFinal })
+      if (isFinal) return { response: await conclude(payment, response, error), attempt }
       discard(response)
-      await within(new Promise((resolve) => setTimeout(resolve, wait)), { signal })
+      await within(new Promise((resolve) => setTimeout(resolve, wait)), signal)
     }
   } catch (error) {
-    suspend(error, errand, payment)
+    suspend(error, payment)
     throw error
   }
 }
-
-type Sent = readonly [Response | undefined, unknown?]
 
 /** Milliseconds until the same credential may be presented again; NaN when the answer stands. */
 function pauseFor(response: Response | undefined, attempt: number): number {
@@ -78,40 +82,37 @@ function pauseFor(response: Response | undefined, attempt: number): number {
 }
 
 async function conclude(
-  [response, error]: Sent,
-  errand: Errand,
-  payment: Payment,
+  payment: Payment<Errand>,
+  response: Response | undefined,
+  error: unknown,
 ): Promise<Response> {
   if (!response) throw error
-  const { price, challenge } = payment
+  const { occasion, price, challenge } = payment
   const { status } = response
   let answer = response
-  if (status < 400) answer = await follow(errand, response)
+  if (status < 400) answer = await follow(occasion, response)
   else if (status !== 402) {
-    suspend(response, errand, payment)
+    suspend(response, payment)
     return response
   }
-  report(errand, answer, { status: status < 400 ? 'paid' : 'rejected', price, challenge })
+  report(occasion, answer, { status: status < 400 ? 'paid' : 'rejected', price, challenge })
   return answer
 }
 
 /** Keeps a payment whose answer is missing where its caller finds it. */
-export function suspend(outcome: unknown, errand: Errand, payment: Payment): void {
-  const { price, challenge, credential } = payment
-  report(errand, outcome, {
+export function suspend(outcome: unknown, payment: Payment<Errand>): void {
+  const { occasion, price, challenge, credential } = payment
+  report(occasion, outcome, {
     status: 'pending',
     price,
     challenge,
     credential: () => credential,
-    async resume({ signal } = {}) {
-      const again = await present({ ...errand, signal }, payment, true)
-      return again.response
-    },
+    resume: async (options = {}) => (await present(payment, options)).response,
   })
 }
 
 /** An error that is data: `name` is `PaymentDeclined`, `code` is stable. */
-export function failure(refusals: readonly Refusal[], response?: Response): Error {
+export function failure(refusals: readonly Refusal[]): Error {
   const { code, detail = code } = refusals[0] as Refusal
-  return Object.assign(new Error(detail), { name: 'PaymentDeclined', code, refusals, response })
+  return Object.assign(new Error(detail), { name: 'PaymentDeclined', code, refusals })
 }

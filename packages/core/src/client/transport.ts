@@ -13,11 +13,11 @@ import type { Errand } from './present.js'
  */
 export function distrust(
   response: Response,
-  asked: { url: URL; method: string },
-  at: URL,
+  [asked, at]: readonly [URL, URL],
+  method: string,
 ): Code | false {
   // The platform may have turned a POST into a GET on the way.
-  if (at.origin !== asked.url.origin || (response.redirected && !/^(GET|HEAD)$/.test(asked.method)))
+  if (at.origin !== asked.origin || (response.redirected && !/^(GET|HEAD)$/.test(method)))
     return 'redirected'
   const isSecure = at.protocol === 'https:' || (at.protocol === 'http:' && isLoopback(at.hostname))
   return !isSecure && 'insecure-transport'
@@ -49,17 +49,18 @@ export function isForeign(realm: string, { hostname }: URL): boolean {
  * stays with the origin that it was for. Not from https to http, nor where a body would have to go along.
  */
 export function follow(errand: Errand, answer: Response): Response | Promise<Response> {
-  const { redirect, method, url, send } = errand
+  const { call, url } = errand
+  const { redirect, method } = call
   const to = answer.status > 300 && redirect !== 'manual' && answer.headers.get('location')
   if (!to) return answer
-  if (redirect === 'error') throw new TypeError('The paid answer is a redirect.')
+  if (redirect === 'error') throw new TypeError('Redirected after payment')
   const { protocol, origin, href } = new URL(to, url)
   const isGet = /^(GET|HEAD)$/.test(method)
   const becomesGet = answer.status === 303 || (answer.status < 303 && method === 'POST')
   if (!(isGet || becomesGet) || !['https:', url.protocol].includes(protocol)) return answer
   discard(answer)
-  const headers = origin === url.origin ? errand.headers : {}
-  return send({ method: isGet ? method : 'GET', headers, body: null }, href)
+  const headers = origin === url.origin ? call.headers : {}
+  return call.send({ method: isGet ? method : 'GET', headers, body: null }, href)
 }
 
 /** Lets go of a body that nobody will read, so that its connection is free again. */

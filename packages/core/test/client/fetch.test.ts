@@ -146,17 +146,6 @@ describe('a fetch that does not pay', () => {
       refusals: [{ code: 'over-max', offer: { method: 'points', intent: 'charge' } }],
     })
   })
-
-  test('throws where it was told to, with the code and the response', async () => {
-    const { url } = await open(shop({ method: 'other' }))
-    const mpp = Mpp.create({ methods: [wallet().method], policy, onDeclined: 'throw' })
-    const error = await mpp.fetch(url).catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({
-      name: 'PaymentDeclined',
-      code: 'no-offer',
-      response: { status: 402 },
-    })
-  })
 })
 
 describe('events', () => {
