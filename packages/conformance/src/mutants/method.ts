@@ -129,6 +129,14 @@ export const method: readonly Mutant[] = [
     }),
   },
   {
+    id: 'method/everybody-is-one-payer',
+    breaks: 'Whoever knows an Idempotency-Key counts as the payer who used it first.',
+    threats: [1, 10],
+    rail: () => token(),
+    caughtBy: ['idempotency/unproven-payer'],
+    seams: () => ({ method: (real) => ({ ...real, payer: () => 'somebody' }) }),
+  },
+  {
     id: 'method/asks-oddly',
     breaks: 'The amount is written in exponent form, which readers take for different prices.',
     threats: [23],

@@ -82,6 +82,7 @@ function createServer(bank: Bank) {
     },
     // The signature names the challenge, so the order dies with it.
     replayKey: (presented) => ({ key: memoOf(presented), ttl: 900 }),
+    payer: ({ credential }) => credential.payload.payer,
     async settle({ challenge: { request }, credential: { payload }, validated }) {
       const amount = BigInt(request.amount)
       const order = { from: payload.payer, to: request.recipient, amount, memo: validated.memo }

@@ -59,4 +59,41 @@ export const idempotency: readonly Case<Bench>[] = [
       must((await site.settled()) === 2, 'two orders are not two payments')
     },
   },
+  {
+    id: 'idempotency/second-credential',
+    requirements: ['core-069', 'core-070'],
+    threats: [10],
+    title:
+      'a payer who comes with a new credential and the old key gets the first response, and keeps the money',
+    needs: ['provesPayer', '!pushes'],
+    async run({ open }) {
+      const site = open()
+      const order = { method: 'POST', body: '{}', headers: { 'idempotency-key': '"once"' } }
+      const first = await buy(site, order)
+      const second = await buy(site, order)
+      must(second.answer.text === first.answer.text, 'the operation runs again for one key')
+      must(site.served() === 1, `one key ran ${site.served()} operations`)
+      must((await site.settled()) === 1, 'one key is paid for twice')
+    },
+  },
+  {
+    id: 'idempotency/unproven-payer',
+    requirements: ['core-069'],
+    threats: [1],
+    title:
+      'where nobody can tell who pays, a key leads to nothing that another credential paid for',
+    needs: ['!provesPayer'],
+    async run({ open }) {
+      const site = open()
+      const order = { method: 'POST', body: '{}', headers: { 'idempotency-key': '"once"' } }
+      const first = await buy(site, order)
+      const second = await buy(site, order)
+      must(
+        second.answer.text !== first.answer.text,
+        'who knows a key is given what another paid for',
+      )
+      must(site.served() === 2, `two payments brought ${site.served()} pages`)
+      must((await site.settled()) === 2, 'a second payment is taken and not counted, or not taken')
+    },
+  },
 ]
