@@ -4,15 +4,17 @@
  * @module
  */
 
-/** @typedef {{ rows: Record<string, Record<string, number>>, imports: any, installs: any, bundles: any }} Results */
+import { median, ratio } from './rounds.mjs'
+
+/** @typedef {{ rows: Record<string, import('./rounds.mjs').Row>, imports: any, installs: any, bundles: any }} Results */
 
 /** @param {Results} results @returns {{ promise: string, measured: string, kept: boolean }[]} */
 export function judge({ rows, imports, installs, bundles }) {
-  const of = (/** @type {string} */ path, subject = 'polyrail') =>
-    rows[path]?.[subject] ?? Number.NaN
-  const times = (/** @type {string} */ path) => of(path) / of(path, 'bare')
-  const less = (/** @type {string} */ path) => of(path, 'mppx') / of(path)
-  const more = of('server/402') - of('server/402', 'bare')
+  const of = (/** @type {string} */ path, /** @type {string} */ subject) =>
+    median(rows[path]?.[subject] ?? [])
+  const times = (/** @type {string} */ path) => ratio(rows[path], 'polyrail', 'bare')
+  const less = (/** @type {string} */ path) => ratio(rows[path], 'mppx', 'polyrail')
+  const more = of('server/402', 'polyrail') - of('server/402', 'bare')
   const entry = imports.server?.polyrail.cpu ?? Number.NaN
   const page = bundles.polyrail?.gzip ?? Number.NaN
   const brought = installs.polyrail?.packages ?? Number.NaN

@@ -54,7 +54,7 @@ async function attempt(title, work) {
 }
 
 async function measureTimes() {
-  /** @type {Record<string, Record<string, number>>} */
+  /** @type {Record<string, import('./rounds.mjs').Row>} */
   const rows = {}
   for (const { path, title, subjects } of timed) {
     if (!path.startsWith(flags.only)) continue
@@ -105,5 +105,6 @@ if (flags.profile === undefined) {
 } else {
   const { profile } = await import('./profile.mjs')
   const [, subject = 'polyrail', name = ''] = /^(?:(\w+):)?(.+)$/.exec(flags.profile) ?? []
-  process.stdout.write(`${await profile(subject, name.includes('/') ? name : `server/${name}`)}\n`)
+  const report = await profile(subject, name.includes('/') ? name : `server/${name}`)
+  process.stdout.write(`${report}\n`, () => process.exit())
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { timed } from './cases.mjs'
+import { median, ratio } from './rounds.mjs'
 
 /** @param {readonly (readonly string[])[]} rows the first is the head */
 function table(rows) {
@@ -19,27 +20,21 @@ function table(rows) {
 const number = (/** @type {number | undefined} */ value) =>
   value === undefined ? '–' : value.toFixed(value < 20 ? 1 : 0)
 
-const ratio = (/** @type {number | undefined} */ one, /** @type {number | undefined} */ other) =>
-  one === undefined || other === undefined ? '–' : `${(one / other).toFixed(1)}×`
+const times = (/** @type {number} */ value) => (Number.isNaN(value) ? '–' : `${value.toFixed(1)}×`)
 
-/** @param {Record<string, Record<string, number>>} rows */
+/** @typedef {Record<string, import('./rounds.mjs').Row>} Rows */
+
+/** @param {Rows} rows */
 export function timesTable(rows) {
-  const head = [
-    'µs of CPU an operation',
-    'bare',
-    'polyrail',
-    'mppx',
-    'x402',
-    'of bare',
-    'mppx',
-    'x402',
-  ]
+  const subjects = ['bare', 'polyrail', 'mppx', 'x402']
+  const head = ['µs of CPU an operation', ...subjects, '/ bare', 'mppx /', 'x402 /']
   const body = timed.flatMap(({ path, title }) => {
     const row = rows[path]
     if (!row) return []
-    const { bare, polyrail, mppx, x402 } = row
-    const cells = [bare, polyrail, mppx, x402].map(number)
-    return [[title, ...cells, ratio(polyrail, bare), ratio(mppx, polyrail), ratio(x402, polyrail)]]
+    const costs = subjects.map((subject) => number(row[subject] && median(row[subject])))
+    const own = times(ratio(row, 'polyrail', 'bare'))
+    const others = ['mppx', 'x402'].map((subject) => times(ratio(row, subject, 'polyrail')))
+    return [[title, ...costs, own, ...others]]
   })
   return table([head, ...body])
 }
@@ -67,11 +62,15 @@ export function weightTable({ imports, installs, bundles }) {
   ])
 }
 
-/** The client without the two calls that every client makes. @param {Record<string, Record<string, number>>} rows */
+/**
+ * The client without the two calls that every client makes.
+ *
+ * @param {Rows} rows
+ */
 export function clientLine(rows) {
-  const { bare = 0, ...others } = rows['client/loop'] ?? {}
+  const { bare = [], ...others } = rows['client/loop'] ?? {}
   const own = Object.entries(others).map(
-    ([subject, micros]) => `${subject} ${number(micros - bare)}`,
+    ([subject, rounds]) => `${subject} ${number(median(rounds) - median(bare))}`,
   )
   return own.length === 0 ? '' : `Client loop without its two calls: ${own.join(', ')} µs.`
 }

@@ -8,19 +8,20 @@ import { Session } from 'node:inspector/promises'
 import { fileURLToPath } from 'node:url'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { time } from './worker.mjs'
+import { prepare } from './worker.mjs'
 
 /** @typedef {{ functionName: string, url: string, lineNumber: number }} CallFrame */
 
 const batches = 20
 const batch = 1000
+const operations = batches * batch
 const shown = 30
 
 /**
  * Runs one case under V8's samplers; what is not timed is not sampled either.
  *
  * @param {string} subject
- * @param {string} path group and name of the case; not one of `http`, whose visitor is another process
+ * @param {string} path group and name of the case
  * @returns {Promise<string>} a report; the `.cpuprofile` that it names opens in a browser's developer tools
  */
 export async function profile(subject, path) {
@@ -29,13 +30,11 @@ export async function profile(subject, path) {
   const [group, name = ''] = path.split('/')
   const { cases } = await import(`./subjects/${subject}/${group}.mjs`)
   const one = await cases[name]()
-  for (let turn = 0; turn < batches; turn++) await time(one, await one.make(batch))
+  for (let turn = 0; turn < batches; turn++) await (await prepare(one, batch))()
   const session = new Session()
   session.connect()
-  const inputs = []
-  for (let turn = 0; turn < batches; turn++) inputs.push(await one.make(batch))
-  const spent = await sampleTime(session, one, inputs)
-  const held = await sampleMemory(session, one, await one.make(batch))
+  const spent = await sampleTime(session, await prepare(one, operations))
+  const held = await sampleMemory(session, await prepare(one, batch))
   const file = save(spent.profile, `${subject}-${path}`)
   return [
     `${subject} ${path}: ${spent.micros.toFixed(1)} µs, ${(held.bytes / 1024).toFixed(1)} kB allocated; ${file}`,
@@ -47,32 +46,29 @@ export async function profile(subject, path) {
 
 /**
  * @param {Session} session
- * @param {import('./terms.mjs').Case} one
- * @param {unknown[][]} inputs
+ * @param {() => Promise<number>} run
  */
-async function sampleTime(session, one, inputs) {
+async function sampleTime(session, run) {
   await session.post('Profiler.enable')
   await session.post('Profiler.setSamplingInterval', { interval: 100 })
   await session.post('Profiler.start')
-  let micros = 0
-  for (const few of inputs) micros += (await time(one, few)) / inputs.length
+  const micros = await run()
   const { profile } = await session.post('Profiler.stop')
   return { micros, profile }
 }
 
 /**
  * @param {Session} session
- * @param {import('./terms.mjs').Case} one
- * @param {unknown[]} inputs
+ * @param {() => Promise<number>} run a batch
  */
-async function sampleMemory(session, one, inputs) {
+async function sampleMemory(session, run) {
   const options = {
     samplingInterval: 512,
     includeObjectsCollectedByMajorGC: true,
     includeObjectsCollectedByMinorGC: true,
   }
   await session.post('HeapProfiler.startSampling', options)
-  await time(one, inputs)
+  await run()
   const { profile } = await session.post('HeapProfiler.stopSampling')
   /** @type {Map<string, number>} */
   const sizes = new Map()
@@ -86,7 +82,7 @@ async function sampleMemory(session, one, inputs) {
   }
   visit(profile.head, '(outside)')
   const whole = [...sizes.values()].reduce((sum, size) => sum + size, 0)
-  return { bytes: whole / inputs.length, shares: sizes }
+  return { bytes: whole / batch, shares: sizes }
 }
 
 /** @param {import('node:inspector').Profiler.Profile} profile */

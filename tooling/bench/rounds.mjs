@@ -22,20 +22,24 @@ export const efforts = {
  * @param {string} name the case
  * @param {readonly string[]} subjects
  * @param {Effort} effort
- * @returns {Promise<Record<string, number>>} for each subject the median of its rounds, in µs of CPU for one operation
+ * @returns {Promise<Row>} for each subject what an operation cost in each round, in µs of CPU
  */
 export async function measure(name, subjects, effort) {
-  const running = subjects.map((subject) => start(subject, name, effort))
+  const { batch, warmUp, rounds } = effort
+  // Sockets are slow to warm up, and opening them must not count.
+  const scale = name.startsWith('http/') ? 4 : 1
+  const scaled = { rounds, batch: batch * scale, warmUp: warmUp * scale }
+  const running = subjects.map((subject) => start(subject, name, scaled))
   try {
     for (const { ready } of running) await ready()
-    for (let round = 0; round < effort.rounds; round++) {
+    for (let round = 0; round < rounds; round++) {
       const turn = round % running.length
       for (const one of [...running.slice(turn), ...running.slice(0, turn)]) await one.round()
     }
   } finally {
     for (const { stop } of running) stop()
   }
-  return Object.fromEntries(running.map(({ subject, rounds }) => [subject, median(rounds)]))
+  return Object.fromEntries(running.map(({ subject, rounds }) => [subject, rounds]))
 }
 
 /**
@@ -73,6 +77,21 @@ function start(subject, name, { batch, warmUp }) {
     },
     stop: () => child.kill(),
   }
+}
+
+/** @typedef {Readonly<Record<string, readonly number[]>>} Row for each subject its rounds */
+
+/**
+ * How often one subject's cost holds another's: the median over the rounds, in each of which both met the same machine.
+ *
+ * @param {Row | undefined} row
+ * @param {string} one
+ * @param {string} other
+ * @returns {number} NaN where either was not measured
+ */
+export function ratio(row, one, other) {
+  const others = row?.[other] ?? []
+  return median((row?.[one] ?? []).flatMap((cost, round) => cost / (others[round] ?? Number.NaN)))
 }
 
 /** @param {readonly number[]} values */

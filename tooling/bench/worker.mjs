@@ -18,27 +18,13 @@ const spent = () => {
 const breathe = () => new Promise((resolve) => setImmediate(resolve))
 
 /**
- * Visits a served case as often as said.
- *
- * @param {Required<Pick<import('./terms.mjs').Case, 'prepare' | 'runAll'>>} one
- * @param {number} operations
- */
-async function timeServed({ prepare, runAll }, operations) {
-  await prepare(operations)
-  globalThis.gc?.()
-  const before = spent()
-  await runAll(operations)
-  return (spent() - before) / operations
-}
-
-/**
  * Runs every input once.
  *
  * @param {import('./terms.mjs').Case} one
  * @param {unknown[]} inputs
  * @returns {Promise<number>} µs of CPU for each, of all threads of this process
  */
-export async function time({ run, sync }, inputs) {
+async function time({ run, sync }, inputs) {
   globalThis.gc?.()
   await breathe()
   const before = spent()
@@ -51,16 +37,31 @@ export async function time({ run, sync }, inputs) {
 }
 
 /**
- * Makes what is needed, then times it.
+ * Makes what is needed for a batch.
  *
  * @param {import('./terms.mjs').Case} one
  * @param {number} operations
+ * @returns {Promise<() => Promise<number>>} runs the batch; µs of CPU for each operation
  */
-async function timeMany(one, operations) {
-  const { prepare, runAll } = one
-  if (prepare && runAll) return timeServed({ prepare, runAll }, operations)
-  return time(one, await one.make(operations))
+export async function prepare(one, operations) {
+  if (!one.runAll) {
+    const inputs = await one.make(operations)
+    return () => time(one, inputs)
+  }
+  await one.prepare?.(operations)
+  return async () => {
+    globalThis.gc?.()
+    const before = spent()
+    await one.runAll?.(operations)
+    return (spent() - before) / operations
+  }
 }
+
+/**
+ * @param {import('./terms.mjs').Case} one
+ * @param {number} operations
+ */
+const timeMany = async (one, operations) => (await prepare(one, operations))()
 
 /** @param {import('./terms.mjs').Case} one */
 async function check(one) {
