@@ -24,11 +24,11 @@ export type Issued = { id: string; header: string }
  * @returns The challenges in order of preference; empty when no rail could make one.
  * @see core draft, Challenge and Client Payment Preferences
  */
-export async function issue(
+export function issue(
   offers: readonly Offer[],
   inbound: Inbound,
   body: Uint8Array | undefined,
-): Promise<Issued[]> {
+): Issued[] | Promise<Issued[]> {
   const visit: Visit = { inbound, digest: body && BodyDigest.create(body), nonce: createNonce() }
   const issued: (Issued | Promise<Issued | undefined>)[] = []
   let pending = false
@@ -37,9 +37,12 @@ export async function issue(
     pending ||= made instanceof Promise
     issued.push(made)
   }
-  if (!pending) return issued as Issued[]
-  return (await Promise.all(issued)).filter((challenge) => challenge !== undefined)
+  return pending ? gather(issued) : (issued as Issued[])
 }
+
+const gather = async (
+  issuing: readonly (Issued | Promise<Issued | undefined>)[],
+): Promise<Issued[]> => (await Promise.all(issuing)).filter((challenge) => challenge !== undefined)
 
 /** What the challenges of one 402 have in common. */
 type Visit = { inbound: Inbound; digest: string | undefined; nonce: string }

@@ -4,12 +4,13 @@
  * @module
  */
 import type * as Errors from '../Errors.js'
+import type { Settled } from '../Outcome.js'
 import type { Receipt } from '../Receipt.js'
 import type { Offer } from './route.js'
 import { bind, type Bound } from './steps/bind.js'
 import { capture, isRefusal, refuse, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
-import { judge, present, type Presentation } from './steps/judge.js'
+import { judge, present, type Judged, type Presentation } from './steps/judge.js'
 import { replay, replyWith } from './steps/respond.js'
 import { settle } from './steps/settle.js'
 import type { Inbound, Reply } from './transport.js'
@@ -60,16 +61,19 @@ async function pay(
 ): Promise<Verdict | Refusal> {
   const bound = bind(offers, token, { inbound, body })
   if (isRefusal(bound)) return bound
-  const read = present(bound)
-  const presentation = read instanceof Promise ? await read : read
+  const reading = present(bound)
+  const presentation = reading instanceof Promise ? await reading : reading
   if (isRefusal(presentation)) return presentation
   const claimed = await judgeAndClaim(bound, presentation, { inbound, token })
   if (isRefusal(claimed)) return claimed
   if ('record' in claimed) return finished(bound, claimed.record, inbound)
-  return collect(bound, presentation, { claimed, inbound })
+  // What an earlier visit settled is only owed.
+  if (claimed.lease.record.state === 'settled') return owe(bound, claimed.lease, { inbound })
+  const settled = await settle(bound, presentation, claimed)
+  return isRefusal(settled) ? settled : owe(bound, claimed.lease, { inbound, settled })
 }
 
-async function judgeAndClaim(
+function judgeAndClaim(
   bound: Bound,
   presentation: Presentation,
   { inbound, token }: { inbound: Inbound; token: string },
@@ -80,38 +84,35 @@ async function judgeAndClaim(
     scope: bound.scope,
   }
   const judging = bound.stale ?? judge(bound, presentation, inbound)
-  const judged = judging instanceof Promise ? await judging : judging
-  if (!isRefusal(judged)) return claim(bound, judged, visit)
-  return ((bound.stale || judged.recoverable) && (await recall(bound, visit))) || judged
+  return judging instanceof Promise
+    ? judging.then((judged) => claimOrRecall(bound, judged, visit))
+    : claimOrRecall(bound, judging, visit)
 }
 
-/** Settles what is not settled; what an earlier visit settled is only owed. */
-async function collect(
+/** A refusal for what may have changed since does not outweigh a payment that is on record. */
+async function recallOr(refusal: Refusal, bound: Bound, visit: Visit): Promise<Claimed> {
+  const earlier = (bound.stale || refusal.recoverable) && (await recall(bound, visit))
+  return earlier || refusal
+}
+
+const claimOrRecall = (bound: Bound, judged: Judged | Refusal, visit: Visit): Promise<Claimed> =>
+  isRefusal(judged) ? recallOr(judged, bound, visit) : claim(bound, judged, visit)
+
+/** The money is here and on record; the resource is owed. */
+function owe(
   bound: Bound,
-  presentation: Presentation,
-  { claimed, inbound }: { claimed: { lease: Lease; fresh: boolean }; inbound: Inbound },
-): Promise<Verdict | Refusal> {
-  const { lease } = claimed
-  const { events } = bound.offer.kernel
-  let settlement: unknown
-  if (lease.record.state !== 'settled') {
-    const settled = await settle(bound, presentation, claimed)
-    if (isRefusal(settled)) return settled
-    settlement = settled.settlement
-    events.emit('settled', () => ({
+  lease: Lease,
+  { inbound, settled }: { inbound: Inbound; settled?: Settled },
+): Verdict {
+  const receipt = lease.record.receipt as Receipt
+  const settlement = settled?.settlement
+  if (settled)
+    bound.offer.kernel.events.emit('settled', () => ({
       ...describe(bound, inbound),
-      receipt: lease.record.receipt as Receipt,
+      receipt,
       settlement,
     }))
-  }
-  return {
-    status: 'paid',
-    bound,
-    lease,
-    receipt: lease.record.receipt as Receipt,
-    settlement,
-    inbound,
-  }
+  return { status: 'paid', bound, lease, receipt, settlement, inbound }
 }
 
 function finished(
@@ -139,11 +140,11 @@ export const describe = ({ challenge, source }: Bound, { method, url }: Inbound)
   source,
 })
 
-async function refused(
+function refused(
   offers: readonly Offer[],
   refusal: Refusal,
   visit: { inbound: Inbound; body: Uint8Array | undefined },
-): Promise<Verdict> {
+): Verdict | Promise<Verdict> {
   const { events } = (offers[0] as Offer).kernel
   const { method, url } = visit.inbound
   const { refused: problem, cause } = refusal
@@ -156,5 +157,8 @@ async function refused(
     }))
   else if (problem.code !== 'payment-required')
     events.emit('rejected', () => ({ method, url, problem, cause }))
-  return { status: 'refused', ...(await replyWith(offers, refusal, visit)) }
+  const replying = replyWith(offers, refusal, visit)
+  return replying instanceof Promise
+    ? replying.then((made) => ({ status: 'refused', ...made }))
+    : { status: 'refused', reply: replying.reply, problem: replying.problem }
 }

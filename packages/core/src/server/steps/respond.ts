@@ -7,7 +7,7 @@ import * as base64url from '../../codec/base64url.js'
 import type * as Errors from '../../Errors.js'
 import { isPrompt } from '../deadline.js'
 import { warn } from '../events.js'
-import { issue } from '../offers.js'
+import { issue, type Issued } from '../offers.js'
 import type { Offer } from '../route.js'
 import { join, type Inbound, type Reply } from '../transport.js'
 import { refuse, type Refusal } from './capture.js'
@@ -25,33 +25,46 @@ const warned = new WeakSet<readonly Offer[]>()
  *
  * @see core draft, Status Codes and Error Handling
  */
-export async function replyWith(
+export function replyWith(
   offers: readonly Offer[],
   refusal: Refusal,
-  visit: { inbound: Inbound; body: Uint8Array | undefined },
-): Promise<{ reply: Reply; problem: Errors.Problem }> {
+  visit: Visit,
+): Refused | Promise<Refused> {
   const problem = refusal.refused
   if (problem.status !== 402) return { reply: problemReply(problem, refusal.retryAfter), problem }
-  const issued = await issue(offers, visit.inbound, visit.body)
+  const issuing = issue(offers, visit.inbound, visit.body)
+  return issuing instanceof Promise
+    ? issuing.then((issued) => challengeWith(offers, issued, { refusal, visit }))
+    : challengeWith(offers, issuing, { refusal, visit })
+}
+
+type Visit = { inbound: Inbound; body: Uint8Array | undefined }
+type Refused = { reply: Reply; problem: Errors.Problem }
+
+function challengeWith(
+  offers: readonly Offer[],
+  issued: readonly Issued[],
+  { refusal, visit }: { refusal: Refusal; visit: Visit },
+): Refused {
   const [first] = issued
   if (!first) {
     const { refused } = refuse('offer-unavailable')
     return { reply: problemReply(refused, 5), problem: refused }
   }
-  const challenges = issued.map(({ header }) => header)
-  accountSize(offers, challenges)
-  const { events } = (offers[0] as Offer).kernel
-  events.emit('challenge', () => ({
+  const { kernel } = offers[0] as Offer
+  kernel.events.emit('challenge', () => ({
     method: visit.inbound.method,
     url: visit.inbound.url,
     challenges: issued.map(({ id }) => id),
   }))
-  const shown =
-    problem.code === 'payment-required' ? { ...problem, challengeId: first.id } : problem
-  const reply = problemReply(shown, refusal.retryAfter)
-  reply.headers['WWW-Authenticate'] =
-    challenges.length === 1 ? (challenges[0] as string) : challenges
-  return { reply, problem: shown }
+  const { refused, retryAfter } = refusal
+  const isFirst = refused.code === 'payment-required'
+  const problem = isFirst ? { ...refused, challengeId: first.id } : refused
+  const reply = problemReply(problem, retryAfter)
+  const challenges = issued.map(({ header }) => header)
+  reply.headers['WWW-Authenticate'] = challenges.length === 1 ? first.header : challenges
+  accountSize(offers, challenges)
+  return { reply, problem }
 }
 
 function problemReply(problem: Errors.Problem, retryAfter: number | undefined): Reply {

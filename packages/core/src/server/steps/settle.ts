@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Outcome, Rejected, Settled } from '../../Outcome.js'
+import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from '../../Outcome.js'
 import * as Receipt from '../../Receipt.js'
 import { isPrompt, isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
@@ -126,27 +126,16 @@ function normalize(answer: unknown): Outcome {
   return { status: 'indeterminate', cause }
 }
 
-async function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
+function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
   switch (outcome.status) {
     case 'settled':
       return recordSettled(bound, lease, outcome)
     case 'rejected':
       return recordRejected(lease, outcome)
     case 'unsettled':
-      if (!(await advance(lease, {}))) return refuseHeld()
-      await release(lease, { challenge: true })
-      return refuse(
-        'settlement-unavailable',
-        {},
-        { retryAfter: outcome.retryAfter ?? 2, cause: outcome.cause },
-      )
+      return recordUnsettled(lease, outcome)
     default:
-      await advance(lease, {
-        state: 'indeterminate',
-        until: 0,
-        attempt: outcome.attempt ?? lease.record.attempt,
-      })
-      return refuseUnknown(lease, outcome)
+      return recordUnknown(lease, outcome)
   }
 }
 
@@ -168,13 +157,12 @@ async function recordSettled(
   }
 }
 
-const receiptOf = ({ offer }: Bound, { receipt, reference, timestamp }: Settled): Receipt.Receipt =>
-  Receipt.from({
-    ...receipt,
-    method: offer.method.name,
-    reference,
-    ...(timestamp !== undefined && { timestamp }),
-  })
+function receiptOf({ offer }: Bound, { receipt, reference, timestamp }: Settled): Receipt.Receipt {
+  const { name: method } = offer.method
+  return Receipt.from(
+    receipt ? { ...receipt, method, reference, timestamp } : { method, reference, timestamp },
+  )
+}
 
 async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal> {
   if (!(await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 })))
@@ -183,16 +171,24 @@ async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal>
   return { refused: outcome.problem, cause: outcome.cause }
 }
 
+async function recordUnsettled(
+  lease: Lease,
+  { retryAfter = 2, cause }: Unsettled,
+): Promise<Refusal> {
+  if (!(await advance(lease, {}))) return refuseHeld()
+  await release(lease, { challenge: true })
+  return refuse('settlement-unavailable', {}, { retryAfter, cause })
+}
+
+async function recordUnknown(lease: Lease, outcome: Indeterminate): Promise<Refusal> {
+  const attempt = outcome.attempt ?? lease.record.attempt
+  await advance(lease, { state: 'indeterminate', until: 0, attempt })
+  return refuseUnknown(lease, outcome)
+}
+
 /** Another server took the payment over, and may know better: nothing is to be concluded here. */
 const refuseHeld = (): Refusal => refuse('payment-in-progress', {}, { retryAfter: 1 })
 
-function refuseUnknown(
-  lease: Lease,
-  outcome: Extract<Outcome, { status: 'indeterminate' }>,
-): Refusal {
-  return refuse(
-    'payment-indeterminate',
-    { challengeId: idOf(lease.key) },
-    { retryAfter: outcome.retryAfter ?? 2, cause: outcome.cause },
-  )
+function refuseUnknown(lease: Lease, { retryAfter = 2, cause }: Indeterminate): Refusal {
+  return refuse('payment-indeterminate', { challengeId: idOf(lease.key) }, { retryAfter, cause })
 }
