@@ -12,7 +12,7 @@ import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
 import { advance, type Lease } from './steps/claim.js'
 import type { PaymentRecord } from './steps/record.js'
 import { attachReceipt, readAnswer } from './steps/respond.js'
-import { fromRequest, toResponse, type Inbound, type Reply } from './transport.js'
+import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
 
 /** Not paid for: send `challenge` and do nothing else. */
 export interface Unpaid {
@@ -164,7 +164,7 @@ function guard<rest extends unknown[]>(
   }
   const guarded = async (request: Request, ...rest: rest): Promise<Response> => {
     const response = await answer(fromRequest(request), ...rest)
-    return response instanceof Response ? response : toResponse(response)
+    return isResponse(response) ? response : toResponse(response)
   }
   return Object.assign(guarded, { [ANSWER]: answer })
 }

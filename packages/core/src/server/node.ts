@@ -13,14 +13,26 @@ import {
   type Handler,
   type Payment,
 } from './handler.js'
-import { mayHaveBody, readBody, type Inbound, type Reply, type TOO_LARGE } from './transport.js'
+import {
+  BODY_WAS_READ,
+  isResponse,
+  mayHaveBody,
+  readBody,
+  toBytes,
+  type Inbound,
+  type Reply,
+  type TOO_LARGE,
+} from './transport.js'
 
 /** As much of `http.IncomingMessage` as is used. */
 export interface NodeRequest extends AsyncIterable<Uint8Array> {
   readonly method?: string | undefined
   readonly url?: string | undefined
   readonly headers: Record<string, string | string[] | undefined>
+  readonly headersDistinct?: Record<string, string[] | undefined> | undefined
   readonly socket?: unknown
+  /** True when somebody has taken from the stream already. */
+  readonly readableDidRead?: boolean | undefined
   /** Set by body parsers such as Express's, which have read the stream. */
   readonly rawBody?: Uint8Array | string | undefined
 }
@@ -29,11 +41,16 @@ export interface NodeRequest extends AsyncIterable<Uint8Array> {
 export interface NodeResponse {
   statusCode: number
   readonly headersSent: boolean
+  readonly destroyed: boolean
   setHeader(name: string, value: string | readonly string[]): unknown
   getHeader(name: string): string | number | readonly string[] | undefined
+  getHeaderNames(): string[]
+  removeHeader(name: string): unknown
   writeHead(...parameters: never[]): unknown
   write(chunk: Uint8Array): boolean
   end(chunk?: Uint8Array | string): unknown
+  destroy?(): unknown
+  on(event: string, listener: () => void): unknown
   once(event: string, listener: () => void): unknown
 }
 
@@ -73,13 +90,7 @@ export function toNodeListener(
       await send(response, answer)
     } catch (cause) {
       console.error('[polyrail] The route failed:', cause)
-      if (response.headersSent) response.end()
-      else
-        await send(response, {
-          status: 500,
-          headers: { 'Content-Type': 'text/plain' },
-          body: 'Internal Server Error',
-        })
+      sendFailure(response)
     }
   }
 }
@@ -102,19 +113,33 @@ async function guardNode(
 function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: NodeResponse): void {
   const writeHead = response.writeHead.bind(response) as (...parameters: unknown[]) => unknown
   let written = false
-  const patched = (...parameters: unknown[]): unknown => {
-    if (!written) {
-      written = true
-      const status = typeof parameters[0] === 'number' ? parameters[0] : response.statusCode
-      const carrier = payment.withReceipt(
-        new Response(null, { status: bodyless(status), headers: headersOf(response) }),
-      )
-      for (const [name, value] of carrier.headers)
-        if (OURS.has(name)) response.setHeader(name, value)
-    }
-    return writeHead(...parameters)
+  const patched = (status: number, ...rest: unknown[]): unknown => {
+    if (written) return writeHead(status, ...rest)
+    written = true
+    const reason = typeof rest[0] === 'string' ? [rest.shift()] : []
+    // Headers given to writeHead would replace ours: ours join them first.
+    for (const [name, value] of headersGiven(rest[0])) response.setHeader(name, value)
+    const carrier = payment.withReceipt(
+      new Response(null, { status: bodyless(status), headers: headersOf(response) }),
+    )
+    for (const [name, value] of carrier.headers) if (OURS.has(name)) response.setHeader(name, value)
+    return writeHead(status, ...reason)
   }
   response.writeHead = patched as NodeResponse['writeHead']
+}
+
+type Values = string | readonly string[]
+
+/** The headers of `writeHead`: an object, or a list of names and values in turn. */
+function headersGiven(given: unknown): Iterable<[string, Values]> {
+  if (!Array.isArray(given)) return Object.entries((given ?? {}) as Record<string, Values>)
+  const headers = new Map<string, Values>()
+  for (let at = 0; at + 1 < given.length; at += 2) {
+    const [name, value] = [String(given[at]).toLowerCase(), given[at + 1] as Values]
+    const before = headers.get(name)
+    headers.set(name, before === undefined ? value : [before, value].flat())
+  }
+  return headers
 }
 
 const OURS = new Set(['payment-receipt', 'cache-control', 'vary', 'access-control-expose-headers'])
@@ -153,13 +178,16 @@ function fromNode(message: NodeRequest): Inbound | undefined {
     url,
     hasBody: mayHaveBody(method) && carriesBody(message),
     header(name) {
-      const value = message.headers[name]
+      const value = valueOf(message, name)
       return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
     },
-    async body(limit) {
-      const read = await body(limit)
-      if (read instanceof Uint8Array) bytes = read
-      return read
+    body(limit) {
+      if (message.readableDidRead && message.rawBody === undefined && !captured)
+        throw new TypeError(`${BODY_WAS_READ} or keep the bytes on the request as \`rawBody\`.`)
+      return body(limit).then((read) => {
+        if (read instanceof Uint8Array) bytes = read
+        return read
+      })
     },
     request: () =>
       createRequest(message, {
@@ -169,6 +197,14 @@ function fromNode(message: NodeRequest): Inbound | undefined {
         streaming: !captured && mayHaveBody(method),
       }),
   }
+}
+
+/** Of several Authorization headers, Node keeps the first and says nothing. */
+function valueOf(message: NodeRequest, name: string): string | string[] | undefined {
+  const value = message.headers[name]
+  return name === 'authorization' && value !== undefined
+    ? (message.headersDistinct?.[name] ?? value)
+    : value
 }
 
 /** As HTTP says it: a body is announced by one of two headers (HTTP/2 may announce none). */
@@ -181,11 +217,7 @@ const carriesBody = ({ headers, rawBody }: NodeRequest): boolean =>
 const readNodeBody = (message: NodeRequest, limit: number) =>
   message.rawBody === undefined
     ? readBody(message, limit)
-    : Promise.resolve(
-        typeof message.rawBody === 'string'
-          ? new TextEncoder().encode(message.rawBody)
-          : message.rawBody,
-      )
+    : Promise.resolve(toBytes(message.rawBody))
 
 function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined {
   const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
@@ -207,7 +239,7 @@ function createRequest(
 ): Request {
   const headers: [string, string][] = []
   for (const name in message.headers) {
-    const value = message.headers[name]
+    const value = valueOf(message, name)
     if (value === undefined || name.startsWith(':')) continue
     for (const one of Array.isArray(value) ? value : [value]) headers.push([name, one])
   }
@@ -236,7 +268,7 @@ function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array>
 
 /** Writes a reply or a response, as fast as the visitor reads. */
 async function send(response: NodeResponse, answer: Reply | Response): Promise<void> {
-  if (answer instanceof Response) return sendResponse(response, answer)
+  if (isResponse(answer)) return sendResponse(response, answer)
   response.statusCode = answer.status
   for (const name in answer.headers) response.setHeader(name, answer.headers[name] as string)
   response.end(answer.body ?? undefined)
@@ -248,12 +280,33 @@ async function sendResponse(response: NodeResponse, answer: Response): Promise<v
     if (name !== 'set-cookie') response.setHeader(name, value)
   const cookies = answer.headers.getSetCookie()
   if (cookies.length > 0) response.setHeader('set-cookie', cookies)
-  if (answer.body)
-    for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>)
-      if (!response.write(chunk))
-        await new Promise<void>((resolve) => {
-          response.once('drain', resolve)
-          response.once('close', resolve)
-        })
+  if (answer.body) await sendBody(response, answer.body)
   response.end()
+}
+
+/** A visitor who leaves ends the stream at its source, even one that has nothing to say just then. */
+async function sendBody(response: NodeResponse, body: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = body.getReader()
+  let goOn = (): void => undefined
+  const leave = (): void => {
+    goOn()
+    void reader.cancel().catch(() => undefined)
+  }
+  response.once('close', leave)
+  response.on('drain', () => goOn())
+  if (response.destroyed) leave()
+  for (let next = await reader.read(); !next.done; next = await reader.read())
+    if (!response.write(next.value) && !response.destroyed)
+      await new Promise<void>((drained) => {
+        goOn = drained
+      })
+}
+
+/** An error page with nothing on it of what was to be sent; too late for one, the connection breaks off. */
+function sendFailure(response: NodeResponse): void {
+  if (response.headersSent) return void (response.destroy ?? response.end).call(response)
+  for (const name of response.getHeaderNames()) response.removeHeader(name)
+  response.statusCode = 500
+  response.setHeader('Content-Type', 'text/plain')
+  response.end('Internal Server Error')
 }

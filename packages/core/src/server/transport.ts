@@ -49,9 +49,7 @@ export function fromRequest(request: Request, options: fromRequest.Options = {})
     body(limit) {
       if (options.body !== undefined) return Promise.resolve(toBytes(options.body))
       if (request.bodyUsed)
-        throw new TypeError(
-          'The request body was read before the payment check, so it cannot be bound to the payment. Call the payment handler first, or pass the bytes: handler(request, { body }).',
-        )
+        throw new TypeError(`${BODY_WAS_READ} or pass the bytes: handler(request, { body }).`)
       return (captured ??= readBody(request.clone().body, limit))
     },
     request: () => request,
@@ -62,10 +60,17 @@ export declare namespace fromRequest {
   type Options = { body?: Uint8Array | string | undefined; scope?: string | undefined }
 }
 
+export const BODY_WAS_READ =
+  'The request body was read before the payment check, so it cannot be bound to the payment. Call the payment handler first,'
+
+/** Tells a response, of this runtime or of a library, from a reply of our own. */
+export const isResponse = (answer: Response | Reply): answer is Response =>
+  typeof answer.headers.get === 'function'
+
 /** True for HTTP methods whose body is bound to the payment. */
 export const mayHaveBody = (method: string): boolean => method !== 'GET' && method !== 'HEAD'
 
-function toBytes(body: Uint8Array | string): Uint8Array | undefined {
+export function toBytes(body: Uint8Array | string): Uint8Array | undefined {
   const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
   return bytes.length === 0 ? undefined : bytes
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Receipt } from '../../Receipt.js'
-import type { Entry } from '../../Store.js'
+import type { Entry, Store } from '../../Store.js'
 import type { Kernel } from '../config.js'
 import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
@@ -136,25 +136,38 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
   for (let pause = 10; ; pause = Math.min(pause * 2, 250)) {
     const record = (await kernel.store.get(key)) as PaymentRecord | undefined
     if (record === undefined) return refuseBusy(1)
-    if (record.credential !== visit.credential && !visit.samePayer)
-      return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
-    if (record.state === 'delivered' || record.state === 'rejected') return { record, key }
     const now = Date.now()
+    const end = endOf(record, visit, { key, now })
+    if (end) return end
     if (record.until <= now) {
-      if (visit.samePayer && record.state !== 'settled') return refuseOther(key)
       const lease = await takeOver(bound, key, record)
       if (lease) return { lease, fresh: false }
       continue
     }
     if (now >= giveUp) return refuseBusy((record.until - now) / 1000)
-    const timeout = Math.min(giveUp, record.until) - now
-    if (kernel.store.wait) await kernel.store.wait(key, { timeout: Math.min(timeout, LONGEST_NAP) })
-    else await new Promise((again) => setTimeout(again, Math.min(timeout, pause)))
+    const left = Math.min(giveUp, record.until) - now
+    await nap(kernel.store, key, Math.min(left, kernel.store.wait ? LONGEST_NAP : pause))
   }
+}
+
+/** What a payment comes to for this visit, when it needs neither waiting nor work. */
+function endOf(
+  record: PaymentRecord,
+  visit: Visit,
+  { key, now }: { key: string; now: number },
+): Claimed | undefined {
+  if (record.credential !== visit.credential && !visit.samePayer)
+    return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
+  if (record.state === 'delivered' || record.state === 'rejected') return { record, key }
+  const unknown = record.state !== 'settled' && record.until <= now
+  return visit.samePayer && unknown ? refuseOther(key) : undefined
 }
 
 /** A wake-up may come between the look and the wait. */
 const LONGEST_NAP = 500
+
+const nap = (store: Store, key: string, timeout: number): Promise<unknown> =>
+  store.wait?.(key, { timeout }) ?? new Promise((again) => setTimeout(again, timeout))
 
 const refuseBusy = (retryAfter: number): Refusal =>
   refuse('payment-in-progress', {}, { retryAfter: Math.ceil(retryAfter) })
