@@ -1,11 +1,26 @@
 import { describe, expect, test, vi } from 'vitest'
-import { buy, challengeOf, createTill, credential, plain, present, price, problemOf, refusal, sleep, url } from './till.js'
+import {
+  buy,
+  challengeOf,
+  createTill,
+  credential,
+  plain,
+  present,
+  price,
+  problemOf,
+  refusal,
+  sleep,
+  url,
+} from './till.js'
 
 describe('free', () => {
-  test.each(['GET', 'HEAD', 'OPTIONS', 'POST', 'PURGE'])('%s is charged unless it is named (threat 6)', async (method) => {
-    const response = await plain(createTill().mpp.charge(price))(new Request(url, { method }))
-    expect(response.status).toBe(402)
-  })
+  test.each(['GET', 'HEAD', 'OPTIONS', 'POST', 'PURGE'])(
+    '%s is charged unless it is named (threat 6)',
+    async (method) => {
+      const response = await plain(createTill().mpp.charge(price))(new Request(url, { method }))
+      expect(response.status).toBe(402)
+    },
+  )
 
   test('what is named goes through untouched, in both forms, and nothing else does', async () => {
     const { mpp } = createTill({}, { free: ['options', 'PURGE'] })
@@ -13,7 +28,11 @@ describe('free', () => {
     for (const route of [plain(mpp.charge(price), application), mpp.charge(price)(application)]) {
       for (const method of ['OPTIONS', 'PURGE']) {
         const response = await route(new Request(url, { method }))
-        expect([response.status, await response.text(), response.headers.get('cache-control')]).toEqual([200, 'free', 'max-age=5'])
+        expect([
+          response.status,
+          await response.text(),
+          response.headers.get('cache-control'),
+        ]).toEqual([200, 'free', 'max-age=5'])
         expect(response.headers.has('payment-receipt')).toBe(false)
       }
       expect((await route(new Request(url, { method: 'HEAD' }))).status).toBe(402)
@@ -21,7 +40,9 @@ describe('free', () => {
   })
 
   test('a free visit has no receipt and no challenge to tell of', async () => {
-    const payment = await createTill({}, { free: ['OPTIONS'] }).mpp.charge(price)(new Request(url, { method: 'OPTIONS' }))
+    const payment = await createTill({}, { free: ['OPTIONS'] }).mpp.charge(price)(
+      new Request(url, { method: 'OPTIONS' }),
+    )
     expect(payment).toMatchObject({ status: 200, receipt: undefined, challenge: undefined })
   })
 })
@@ -38,7 +59,10 @@ describe('policy', () => {
   test('a bad proof is 402 whatever the policy would say', async () => {
     const policy = vi.fn(() => false)
     const { mpp } = createTill({}, { policy })
-    expect(await refusal((await buy(plain(mpp.charge(price)), 'bad')).response)).toEqual([402, 'verification-failed'])
+    expect(await refusal((await buy(plain(mpp.charge(price)), 'bad')).response)).toEqual([
+      402,
+      'verification-failed',
+    ])
     expect(policy).not.toHaveBeenCalled()
   })
 
@@ -48,7 +72,13 @@ describe('policy', () => {
     const route = plain(mpp.charge(price))
     const challenge = await challengeOf(route)
     expect((await route(present(credential(challenge, 'token', 'did:key:z6Mk')))).status).toBe(200)
-    expect(policy.mock.calls[0]?.[0]).toMatchObject({ method: 'GET', url, source: 'did:key:z6Mk', payer: 'account-7', challenge: { id: challenge.id } })
+    expect(policy.mock.calls[0]?.[0]).toMatchObject({
+      method: 'GET',
+      url,
+      source: 'did:key:z6Mk',
+      payer: 'account-7',
+      challenge: { id: challenge.id },
+    })
   })
 
   test.each([
@@ -62,14 +92,22 @@ describe('policy', () => {
   })
 
   test.each([
-    ['throws', () => { throw new Error('the list of the denied is down') }],
+    [
+      'throws',
+      () => {
+        throw new Error('the list of the denied is down')
+      },
+    ],
     ['rejects', () => Promise.reject(new Error('the list of the denied is down'))],
-  ])('a policy that %s lets nobody in, and asks nobody to pay again (threat 9) (threat 13)', async (_, policy) => {
-    const { mpp, settled } = createTill({}, { policy })
-    const { response } = await buy(plain(mpp.charge(price)))
-    expect((await problemOf(response)).status).toBe(503)
-    expect(settled).toEqual([])
-  })
+  ])(
+    'a policy that %s lets nobody in, and asks nobody to pay again (threat 9) (threat 13)',
+    async (_, policy) => {
+      const { mpp, settled } = createTill({}, { policy })
+      const { response } = await buy(plain(mpp.charge(price)))
+      expect((await problemOf(response)).status).toBe(503)
+      expect(settled).toEqual([])
+    },
+  )
 })
 
 describe('limit', () => {
@@ -116,23 +154,39 @@ describe('transport', () => {
   const at = async (to: string, headers: HeadersInit = {}, config = {}) =>
     (await plain(createTill({}, config).mpp.charge(price))(new Request(to, { headers }))).status
 
-  test.each(['http://api.example.com/paid', 'http://localhost.example.com/', 'http://127.0.0.1.example.com/', 'http://10.0.0.7/', 'http://user@example.com/', 'http://[::2]/', 'http://notlocalhost/'])(
-    '%s: 403 and no challenge [core-055] [core-056] [core-058] [charge-020]', async (to) => {
-      const request = to.includes('@') ? 'http://example.com/' : to
-      const response = await plain(createTill().mpp.charge(price))(new Request(request))
-      expect(await refusal(response)).toEqual([403, 'insecure-transport'])
-    },
-  )
+  test.each([
+    'http://api.example.com/paid',
+    'http://localhost.example.com/',
+    'http://127.0.0.1.example.com/',
+    'http://10.0.0.7/',
+    'http://user@example.com/',
+    'http://[::2]/',
+    'http://notlocalhost/',
+  ])('%s: 403 and no challenge [core-055] [core-056] [core-058] [charge-020]', async (to) => {
+    const request = to.includes('@') ? 'http://example.com/' : to
+    const response = await plain(createTill().mpp.charge(price))(new Request(request))
+    expect(await refusal(response)).toEqual([403, 'insecure-transport'])
+  })
 
   test('a credential over plain http is not even read [core-058]', async () => {
     const { mpp, settled } = createTill()
     const route = plain(mpp.charge(price))
     const authorization = credential(await challengeOf(route))
-    expect(await refusal(route(present(authorization, {}, 'http://api.example.com/paid')))).toEqual([403, 'insecure-transport'])
+    expect(await refusal(route(present(authorization, {}, 'http://api.example.com/paid')))).toEqual(
+      [403, 'insecure-transport'],
+    )
     expect(settled).toEqual([])
   })
 
-  test.each(['http://localhost:3000/', 'http://LOCALHOST/', 'http://app.localhost/', 'http://127.0.0.1:80/', 'http://127.8.9.1/', 'http://[::1]:8080/x', 'https://api.example.com/'])('%s is offered', async (to) => {
+  test.each([
+    'http://localhost:3000/',
+    'http://LOCALHOST/',
+    'http://app.localhost/',
+    'http://127.0.0.1:80/',
+    'http://127.8.9.1/',
+    'http://[::1]:8080/x',
+    'https://api.example.com/',
+  ])('%s is offered', async (to) => {
     expect(await at(to)).toBe(402)
   })
 

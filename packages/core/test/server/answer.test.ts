@@ -1,7 +1,20 @@
 import { Receipt } from '@polyrail/core'
 import { Mpp } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
-import { buy, challengeOf, createTill, credential, plain, present, price, problemOf, refusal, sleep, url, type Route } from './till.js'
+import {
+  buy,
+  challengeOf,
+  createTill,
+  credential,
+  plain,
+  present,
+  price,
+  problemOf,
+  refusal,
+  sleep,
+  url,
+  type Route,
+} from './till.js'
 
 /** Buys, and asks for the same again. */
 async function twice(route: Route) {
@@ -35,7 +48,10 @@ describe('the answer given again', () => {
   test('is the first one: status, headers, every cookie, and the bytes [core-070] (threat 10)', async () => {
     const bytes = new Uint8Array([0, 255, 128, 13, 10, 0])
     const { route, runs, settled } = wrap(() => {
-      const response = new Response(bytes, { status: 201, headers: { 'content-type': 'application/x-thing', etag: '"a,b"', link: '</a>; rel=next' } })
+      const response = new Response(bytes, {
+        status: 201,
+        headers: { 'content-type': 'application/x-thing', etag: '"a,b"', link: '</a>; rel=next' },
+      })
       response.headers.append('link', '</b>; rel=last')
       response.headers.append('set-cookie', 'a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT')
       response.headers.append('set-cookie', 'b=2')
@@ -44,7 +60,10 @@ describe('the answer given again', () => {
     const { first, second } = await twice(route)
     expect(second.status).toBe(201)
     expect([...second.headers]).toEqual([...first.headers])
-    expect(second.headers.getSetCookie()).toEqual(['a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT', 'b=2'])
+    expect(second.headers.getSetCookie()).toEqual([
+      'a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT',
+      'b=2',
+    ])
     expect(new Uint8Array(await second.arrayBuffer())).toEqual(bytes)
     expect([runs(), settled.length]).toEqual([1, 1])
   })
@@ -72,7 +91,10 @@ describe('the answer given again', () => {
     const { route } = wrap(() => new Response('mine'))
     const challenge = await challengeOf(route)
     await route(present(credential(challenge, 'one')))
-    expect(await refusal(route(present(credential(challenge, 'two'))))).toEqual([402, 'invalid-challenge'])
+    expect(await refusal(route(present(credential(challenge, 'two'))))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
   })
 
   test('in the plain form cannot be given: 402, and still no second settlement', async () => {
@@ -115,18 +137,28 @@ describe('an answer that is not kept', () => {
 
   test('what began at once and then streams loses nothing at the seam', async () => {
     let turn = 0
-    const { route } = wrap(() => new Response(new ReadableStream({
-      async pull(controller) {
-        if (++turn > 6) return controller.close()
-        if (turn > 3) await sleep(10)
-        controller.enqueue(new TextEncoder().encode(String(turn)))
-      },
-    })))
+    const { route } = wrap(
+      () =>
+        new Response(
+          new ReadableStream({
+            async pull(controller) {
+              if (++turn > 6) return controller.close()
+              if (turn > 3) await sleep(10)
+              controller.enqueue(new TextEncoder().encode(String(turn)))
+            },
+          }),
+        ),
+    )
     expect(await (await buy(route)).response.text()).toBe('123456')
   })
 
   test('events go out without being waited for', async () => {
-    const { route } = wrap(() => new Response(new Blob(['data: 1\n\n']).stream(), { headers: { 'content-type': 'text/event-stream; charset=utf-8' } }))
+    const { route } = wrap(
+      () =>
+        new Response(new Blob(['data: 1\n\n']).stream(), {
+          headers: { 'content-type': 'text/event-stream; charset=utf-8' },
+        }),
+    )
     const { first, second } = await twice(route)
     expect(await first.text()).toBe('data: 1\n\n')
     expect(second.status).toBe(402)
@@ -147,7 +179,15 @@ describe('an answer that is not kept', () => {
   test('a stream that fails at once leaves the payment owed', async () => {
     let runs = 0
     const { mpp } = createTill()
-    const route = mpp.charge(price)(() => (++runs === 1 ? new Response(new ReadableStream({ pull: (controller) => controller.error(new Error('upstream broke')) })) : new Response('mended')))
+    const route = mpp.charge(price)(() =>
+      ++runs === 1
+        ? new Response(
+            new ReadableStream({
+              pull: (controller) => controller.error(new Error('upstream broke')),
+            }),
+          )
+        : new Response('mended'),
+    )
     const authorization = credential(await challengeOf(route))
     await expect(route(present(authorization))).rejects.toThrow('upstream broke')
     expect(await (await route(present(authorization))).text()).toBe('mended')
@@ -158,7 +198,11 @@ describe('headers', () => {
   const headersOf = async (init: ResponseInit, form: 'plain' | 'wrapped' = 'wrapped') => {
     const { mpp } = createTill()
     const application = () => new Response('x', init)
-    return (await buy(form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application))).response.headers
+    return (
+      await buy(
+        form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application),
+      )
+    ).response.headers
   }
 
   test.each([
@@ -172,11 +216,17 @@ describe('headers', () => {
     ['max-age=60, must-revalidate, public', 'private, max-age=60, must-revalidate'],
   ])('Cache-Control %s becomes %s [core-084] (threat 26)', async (given, expected) => {
     for (const form of ['plain', 'wrapped'] as const)
-      expect((await headersOf(given === undefined ? {} : { headers: { 'cache-control': given } }, form)).get('cache-control')).toBe(expected)
+      expect(
+        (
+          await headersOf(given === undefined ? {} : { headers: { 'cache-control': given } }, form)
+        ).get('cache-control'),
+      ).toBe(expected)
   })
 
   test('Vary and Access-Control-Expose-Headers join the application’s own', async () => {
-    const headers = await headersOf({ headers: { vary: 'Accept-Encoding', 'access-control-expose-headers': 'X-Total' } })
+    const headers = await headersOf({
+      headers: { vary: 'Accept-Encoding', 'access-control-expose-headers': 'X-Total' },
+    })
     expect(headers.get('vary')).toMatch(/^Accept-Encoding, .*Authorization.*Accept-Payment/)
     expect(headers.get('access-control-expose-headers')).toMatch(/^X-Total, .*Payment-Receipt/)
   })
@@ -185,7 +235,9 @@ describe('headers', () => {
     const { headers } = await plain(createTill().mpp.charge(price))(new Request(url))
     expect(headers.get('cache-control')).toBe('no-store')
     expect(headers.get('vary')).toMatch(/Authorization.*Accept-Payment/)
-    expect(headers.get('access-control-expose-headers')).toMatch(/WWW-Authenticate.*Payment-Receipt.*Retry-After/)
+    expect(headers.get('access-control-expose-headers')).toMatch(
+      /WWW-Authenticate.*Payment-Receipt.*Retry-After/,
+    )
   })
 
   test('a forged receipt of the application is overwritten', async () => {
@@ -196,7 +248,10 @@ describe('headers', () => {
   test('a response that the application keeps for all stays as it was', async () => {
     const constant = new Response(null, { status: 204, headers: { 'x-kept': 'yes' } })
     const { mpp } = createTill()
-    for (const route of [plain(mpp.charge(price), () => constant), mpp.charge(price)(() => constant)]) {
+    for (const route of [
+      plain(mpp.charge(price), () => constant),
+      mpp.charge(price)(() => constant),
+    ]) {
       const { response } = await buy(route)
       expect(response.headers.get('x-kept')).toBe('yes')
       expect(Receipt.fromResponse(response)).toBeDefined()
@@ -212,9 +267,17 @@ describe('headers', () => {
   })
 
   test('onRespond of the rail sees the receipt last, and may answer in the response’s place', async () => {
-    const { mpp } = createTill({ onRespond: (receipt, response) => new Response(`${receipt.reference} of ${response.status}`, { headers: response.headers }) })
-    const { first, second } = await twice(mpp.charge(price)(() => new Response('x', { status: 202 })))
-    expect([await first.text(), await second.text()]).toEqual([expect.stringMatching(/^ref-.* of 202$/), expect.stringMatching(/^ref-.* of 202$/)])
+    const { mpp } = createTill({
+      onRespond: (receipt, response) =>
+        new Response(`${receipt.reference} of ${response.status}`, { headers: response.headers }),
+    })
+    const { first, second } = await twice(
+      mpp.charge(price)(() => new Response('x', { status: 202 })),
+    )
+    expect([await first.text(), await second.text()]).toEqual([
+      expect.stringMatching(/^ref-.* of 202$/),
+      expect.stringMatching(/^ref-.* of 202$/),
+    ])
   })
 })
 
@@ -224,18 +287,30 @@ describe('withReceipt', () => {
     const handler = mpp.charge(price)
     const authorization = credential(await challengeOf(plain(handler)))
     const payment = (await handler(present(authorization))) as Mpp.Paid
-    expect(payment.withReceipt(new Response(null, { status: 500 })).headers.has('payment-receipt')).toBe(false)
+    expect(
+      payment.withReceipt(new Response(null, { status: 500 })).headers.has('payment-receipt'),
+    ).toBe(false)
     expect(payment.withReceipt(new Response('ok')).headers.has('payment-receipt')).toBe(true)
     await sleep(1)
-    expect(await refusal(plain(handler)(present(authorization)))).toEqual([402, 'invalid-challenge'])
+    expect(await refusal(plain(handler)(present(authorization)))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
   })
 
   test('tells of the payment: challenge, receipt and who says they pay', async () => {
     const { mpp } = createTill()
     const handler = mpp.charge({ ...price, meta: { order: '7' } })
     const challenge = await challengeOf(plain(handler))
-    const payment = (await handler(present(credential(challenge, 'mine', 'did:key:z6Mk')))) as Mpp.Paid
-    expect(payment).toMatchObject({ status: 200, source: 'did:key:z6Mk', receipt: { reference: 'ref-mine' }, challenge: { id: challenge.id, request: price, opaque: { order: '7' } } })
+    const payment = (await handler(
+      present(credential(challenge, 'mine', 'did:key:z6Mk')),
+    )) as Mpp.Paid
+    expect(payment).toMatchObject({
+      status: 200,
+      source: 'did:key:z6Mk',
+      receipt: { reference: 'ref-mine' },
+      challenge: { id: challenge.id, request: price, opaque: { order: '7' } },
+    })
   })
 })
 
@@ -247,7 +322,10 @@ test('a wrapped route passes on what its framework passes, and the request with 
     return new Response('ok')
   })
   const init = { method: 'POST', body: 'the order' }
-  const challenge = await challengeOf((request) => route(request, { id: 0 }), new Request(url, init))
+  const challenge = await challengeOf(
+    (request) => route(request, { id: 0 }),
+    new Request(url, init),
+  )
   await route(present(credential(challenge), init), { id: 7 })
   expect(seen).toEqual(['the order', 7])
 })

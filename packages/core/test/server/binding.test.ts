@@ -1,7 +1,20 @@
 import { BodyDigest, Challenge, ChallengeId, PaymentRequest } from '@polyrail/core'
 import { compose, Mpp } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
-import { challengeOf, createRail, createTill, credential, plain, present, price, problemOf, realm, refusal, secretKey, url } from './till.js'
+import {
+  challengeOf,
+  createRail,
+  createTill,
+  credential,
+  plain,
+  present,
+  price,
+  problemOf,
+  realm,
+  refusal,
+  secretKey,
+  url,
+} from './till.js'
 
 const invalid = [402, 'invalid-challenge']
 
@@ -14,26 +27,36 @@ describe('the id', () => {
     ['expires', '2999-01-01T00:00:00Z'],
     ['digest', BodyDigest.create('another body')],
     ['opaque', PaymentRequest.serialize({ scope: 'x' })],
-  ])('no longer fits when %s is changed [core-009] [core-024] [core-026] [core-027] (threat 4)', async (slot, value) => {
-    const { server, settled } = createRail()
-    const coins = { ...server, name: 'coins' as 'points' }
-    const session = { ...server, intent: 'session' as 'charge' }
-    const mpp = Mpp.create({ methods: [server, coins, session], realm, secretKey })
-    const route = plain(mpp.compose([server, price], [coins, price], [session, price]))
-    const [challenge] = Challenge.parse((await route(new Request(url))).headers)
-    const wire = { ...(challenge as Challenge.Challenge).wire, [slot]: value }
-    expect(await refusal(route(present(credential(wire))))).toEqual(invalid)
-    expect(settled).toEqual([])
-  })
+  ])(
+    'no longer fits when %s is changed [core-009] [core-024] [core-026] [core-027] (threat 4)',
+    async (slot, value) => {
+      const { server, settled } = createRail()
+      const coins = { ...server, name: 'coins' as 'points' }
+      const session = { ...server, intent: 'session' as 'charge' }
+      const mpp = Mpp.create({ methods: [server, coins, session], realm, secretKey })
+      const route = plain(mpp.compose([server, price], [coins, price], [session, price]))
+      const [challenge] = Challenge.parse((await route(new Request(url))).headers)
+      const wire = { ...(challenge as Challenge.Challenge).wire, [slot]: value }
+      expect(await refusal(route(present(credential(wire))))).toEqual(invalid)
+      expect(settled).toEqual([])
+    },
+  )
 
-  test.each(['expires', 'opaque', 'digest'] as const)('no longer fits when %s is left out', async (slot) => {
-    const { mpp } = createTill()
-    const route = plain(mpp.charge(price))
-    const body = 'the order'
-    const { [slot]: left, ...wire } = (await challengeOf(route, new Request(url, { method: 'POST', body }))).wire
-    expect(left).toBeDefined()
-    expect(await refusal(route(present(credential(wire as Challenge.Wire), { method: 'POST', body })))).toEqual(invalid)
-  })
+  test.each(['expires', 'opaque', 'digest'] as const)(
+    'no longer fits when %s is left out',
+    async (slot) => {
+      const { mpp } = createTill()
+      const route = plain(mpp.charge(price))
+      const body = 'the order'
+      const { [slot]: left, ...wire } = (
+        await challengeOf(route, new Request(url, { method: 'POST', body }))
+      ).wire
+      expect(left).toBeDefined()
+      expect(
+        await refusal(route(present(credential(wire as Challenge.Wire), { method: 'POST', body }))),
+      ).toEqual(invalid)
+    },
+  )
 
   test('cannot be made by moving text from slot to slot', async () => {
     const { mpp } = createTill()
@@ -61,7 +84,10 @@ describe('the id', () => {
 describe('a challenge of our own making that was never issued so', () => {
   /** Whoever knows the secret can sign what they like; the terms must still be the route's. */
   const sign = (wire: Omit<Challenge.Wire, 'id'>) =>
-    ({ ...wire, id: ChallengeId.create(wire as Challenge.Wire, ChallengeId.keyring(secretKey)) }) as Challenge.Wire
+    ({
+      ...wire,
+      id: ChallengeId.create(wire as Challenge.Wire, ChallengeId.keyring(secretKey)),
+    }) as Challenge.Wire
 
   test('without an expiry is refused', async () => {
     const route = plain(createTill().mpp.charge(price))
@@ -125,7 +151,11 @@ describe('the route', () => {
   })
 
   test('dot segments are the path that they come to, escaped or not (threat 6)', async () => {
-    for (const to of ['https://api.example.com/a/../paid', 'https://api.example.com/%2e%2E/paid', 'https://api.example.com/./paid'])
+    for (const to of [
+      'https://api.example.com/a/../paid',
+      'https://api.example.com/%2e%2E/paid',
+      'https://api.example.com/./paid',
+    ])
       expect((await route(present(credential(await challengeOf(route)), {}, to))).status).toBe(200)
   })
 
@@ -134,22 +164,35 @@ describe('the route', () => {
     expect((await route(present(authorization, {}, `${url}?page=2#top`))).status).toBe(200)
   })
 
-  test.each(['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'])('%s is paid for by itself, not with what GET was paid for (threat 1) (threat 6)', async (method) => {
-    const authorization = credential(await challengeOf(route))
-    expect((await route(new Request(url, { method }))).status).toBe(402)
-    expect(await refusal(route(present(authorization, { method })))).toEqual(invalid)
-    const own = credential(await challengeOf(route, new Request(url, { method })))
-    expect((await route(present(own, { method }))).status).toBe(200)
-  })
+  test.each(['HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS'])(
+    '%s is paid for by itself, not with what GET was paid for (threat 1) (threat 6)',
+    async (method) => {
+      const authorization = credential(await challengeOf(route))
+      expect((await route(new Request(url, { method }))).status).toBe(402)
+      expect(await refusal(route(present(authorization, { method })))).toEqual(invalid)
+      const own = credential(await challengeOf(route, new Request(url, { method })))
+      expect((await route(present(own, { method }))).status).toBe(200)
+    },
+  )
 
   test('a scope names it in place of its path', async () => {
     const article = plain(createTill().mpp.charge({ ...price, scope: '/articles/:id' }))
     const one = await challengeOf(article, new Request('https://api.example.com/articles/1'))
-    expect((await article(present(credential(one), {}, 'https://api.example.com/articles/2'))).status).toBe(200)
+    expect(
+      (await article(present(credential(one), {}, 'https://api.example.com/articles/2'))).status,
+    ).toBe(200)
     const other = await challengeOf(article, new Request('https://api.example.com/articles/1'))
-    expect(await refusal(article(present(credential(other), {}, 'https://evil.example.com/articles/1')))).toEqual(invalid)
+    expect(
+      await refusal(article(present(credential(other), {}, 'https://evil.example.com/articles/1'))),
+    ).toEqual(invalid)
     const third = await challengeOf(article, new Request('https://api.example.com/articles/1'))
-    expect(await refusal(article(present(credential(third), { method: 'DELETE' }, 'https://api.example.com/articles/1')))).toEqual(invalid)
+    expect(
+      await refusal(
+        article(
+          present(credential(third), { method: 'DELETE' }, 'https://api.example.com/articles/1'),
+        ),
+      ),
+    ).toEqual(invalid)
   })
 
   test('an adapter may name it for each request', async () => {
@@ -162,14 +205,22 @@ describe('the route', () => {
     const [challenge] = Challenge.parse((await at(new Request(url), '/a/:x')).headers)
     const authorization = credential(challenge as Challenge.Challenge)
     expect(await refusal(at(present(authorization), '/b/:x'))).toEqual(invalid)
-    expect((await at(present(authorization, {}, 'https://api.example.com/a/other'), '/a/:x')).status).toBe(200)
+    expect(
+      (await at(present(authorization, {}, 'https://api.example.com/a/other'), '/a/:x')).status,
+    ).toBe(200)
   })
 
   test('opting out is said in so many words', async () => {
     const open = plain(createTill().mpp.charge({ ...price, bind: { scope: false } }))
     const challenge = await challengeOf(open)
     expect(challenge.opaque).toEqual({ nonce: expect.any(String) as string })
-    expect((await open(present(credential(challenge), { method: 'DELETE' }, 'https://api.example.com/elsewhere'))).status).toBe(200)
+    expect(
+      (
+        await open(
+          present(credential(challenge), { method: 'DELETE' }, 'https://api.example.com/elsewhere'),
+        )
+      ).status,
+    ).toBe(200)
   })
 
   test('an opt-out of one offer opens nothing to its neighbours', async () => {
@@ -180,15 +231,23 @@ describe('the route', () => {
       plain(mpp.compose(['points/charge', { ...price, amount: '99' }], ['points/charge', open])),
     ]) {
       const challenges = Challenge.parse((await route(new Request(url))).headers)
-      const bound = challenges.find(({ request }) => request['amount'] === '99') as Challenge.Challenge
-      expect(await refusal(route(present(credential(bound), {}, 'https://api.example.com/elsewhere')))).toEqual(invalid)
+      const bound = challenges.find(
+        ({ request }) => request['amount'] === '99',
+      ) as Challenge.Challenge
+      expect(
+        await refusal(route(present(credential(bound), {}, 'https://api.example.com/elsewhere'))),
+      ).toEqual(invalid)
     }
     expect(settled).toEqual([])
   })
 })
 
 describe('the body', () => {
-  const post = (body: BodyInit | null, headers = {}): RequestInit => ({ method: 'POST', body, headers })
+  const post = (body: BodyInit | null, headers = {}): RequestInit => ({
+    method: 'POST',
+    body,
+    headers,
+  })
 
   test('is bound by its RFC 9530 digest [core-016] [core-029]', async () => {
     const route = plain(createTill().mpp.charge(price))
@@ -207,7 +266,10 @@ describe('the body', () => {
     const route = plain(mpp.charge(price))
     const authorization = credential(await challengeOf(route, new Request(url, post(asked))))
     const response = await route(present(authorization, post(sent)))
-    expect(await problemOf(response)).toMatchObject({ code: 'invalid-challenge', detail: expect.stringContaining('body') as string })
+    expect(await problemOf(response)).toMatchObject({
+      code: 'invalid-challenge',
+      detail: expect.stringContaining('body') as string,
+    })
     expect(settled).toEqual([])
   })
 
@@ -221,7 +283,9 @@ describe('the body', () => {
       seen.push(await request.text())
       return payment.withReceipt(new Response('ok'))
     }
-    const authorization = credential(await challengeOf(route, new Request(url, post('one two three'))))
+    const authorization = credential(
+      await challengeOf(route, new Request(url, post('one two three'))),
+    )
     const parts = ['one', ' two', ' three'].map((part) => new TextEncoder().encode(part))
     const body = new ReadableStream({
       pull(controller) {
@@ -262,23 +326,34 @@ describe('the body', () => {
     const handler = createTill().mpp.charge(price)
     const request = new Request(url, post('x'))
     await request.text()
-    await expect(handler(request)).rejects.toThrow(/read before the payment check.*handler\(request, \{ body \}\)/s)
+    await expect(handler(request)).rejects.toThrow(
+      /read before the payment check.*handler\(request, \{ body \}\)/s,
+    )
   })
 
   test('a body beyond maxBodyBytes: 413, without a challenge', async () => {
     const route = plain(createTill({}, { maxBodyBytes: 10 }).mpp.charge(price))
     expect((await route(new Request(url, post('x'.repeat(10))))).status).toBe(402)
-    expect(await refusal(route(new Request(url, post('x'.repeat(11)))))).toEqual([413, 'body-too-large'])
+    expect(await refusal(route(new Request(url, post('x'.repeat(11)))))).toEqual([
+      413,
+      'body-too-large',
+    ])
   })
 
   test('a body that breaks off: 400, not a throw (threat 7)', async () => {
     const route = plain(createTill().mpp.charge(price))
-    const body = new ReadableStream({ pull: (controller) => controller.error(new Error('aborted')) })
-    expect(await refusal(route(new Request(url, { ...post(body), duplex: 'half' } as RequestInit)))).toEqual([400, 'bad-request'])
+    const body = new ReadableStream({
+      pull: (controller) => controller.error(new Error('aborted')),
+    })
+    expect(
+      await refusal(route(new Request(url, { ...post(body), duplex: 'half' } as RequestInit))),
+    ).toEqual([400, 'bad-request'])
   })
 
   test('opting out leaves it unread', async () => {
-    const route = plain(createTill({}, { maxBodyBytes: 1 }).mpp.charge({ ...price, bind: { body: false } }))
+    const route = plain(
+      createTill({}, { maxBodyBytes: 1 }).mpp.charge({ ...price, bind: { body: false } }),
+    )
     const challenge = await challengeOf(route, new Request(url, post('one body')))
     expect(challenge.digest).toBeUndefined()
     expect((await route(present(credential(challenge), post('another')))).status).toBe(200)
@@ -293,26 +368,35 @@ describe('the price', () => {
     const response = await dear(present(credential(await challengeOf(cheap))))
     const [fresh] = Challenge.parse(response.headers)
     expect(fresh?.request['amount']).toBe('1000')
-    expect(await problemOf(response)).toMatchObject({ code: 'invalid-challenge', detail: expect.stringContaining('price') as string })
+    expect(await problemOf(response)).toMatchObject({
+      code: 'invalid-challenge',
+      detail: expect.stringContaining('price') as string,
+    })
     expect(settled).toEqual([])
   })
 
   test('includes the currency and all else that the request says', async () => {
     const { mpp } = createTill()
     const route = plain(mpp.charge({ ...price, currency: 'gold' }))
-    expect(await refusal(route(present(credential(await challengeOf(plain(mpp.charge(price)))))))).toEqual(invalid)
+    expect(
+      await refusal(route(present(credential(await challengeOf(plain(mpp.charge(price))))))),
+    ).toEqual(invalid)
   })
 
   test('two prices of one rail on one route each pay for themselves', async () => {
     const { server } = createRail()
     const mpp = Mpp.create({ methods: [server], realm, secretKey })
     const paid: unknown[] = []
-    const route = plain(mpp.compose([server, price], [server, { ...price, amount: '20' }]), (payment) => {
-      if (payment.status === 200) paid.push(payment.challenge?.request['amount'])
-      return new Response('ok')
-    })
+    const route = plain(
+      mpp.compose([server, price], [server, { ...price, amount: '20' }]),
+      (payment) => {
+        if (payment.status === 200) paid.push(payment.challenge?.request['amount'])
+        return new Response('ok')
+      },
+    )
     const [low, high] = Challenge.parse((await route(new Request(url))).headers)
-    for (const challenge of [high, low]) expect((await route(present(credential(challenge as Challenge.Challenge)))).status).toBe(200)
+    for (const challenge of [high, low])
+      expect((await route(present(credential(challenge as Challenge.Challenge)))).status).toBe(200)
     expect(paid).toEqual(['20', '10'])
   })
 })
@@ -325,10 +409,19 @@ describe('compose across servers', () => {
     ['at two prices', '10', '20'],
     ['at one price', '10', '10'],
   ])('each challenge is judged by its own server’s secret and realm, %s', async (_, low, high) => {
-    const route = plain(compose(first.mpp.charge({ ...price, amount: low }), second.mpp.charge({ ...price, amount: high })))
+    const route = plain(
+      compose(
+        first.mpp.charge({ ...price, amount: low }),
+        second.mpp.charge({ ...price, amount: high }),
+      ),
+    )
     const challenges = Challenge.parse((await route(new Request(url))).headers)
-    expect(challenges.map((challenge) => challenge.realm)).toEqual(['one.example.com', 'two.example.com'])
-    for (const challenge of challenges) expect((await route(present(credential(challenge)))).status).toBe(200)
+    expect(challenges.map((challenge) => challenge.realm)).toEqual([
+      'one.example.com',
+      'two.example.com',
+    ])
+    for (const challenge of challenges)
+      expect((await route(present(credential(challenge)))).status).toBe(200)
   })
 
   test('a secret of one signs nothing for the other', async () => {

@@ -3,9 +3,20 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { challengeOf, createRail, named, plain, price, realm, secretKey } from './till.js'
 
 const { server } = createRail()
-const create = (config: Partial<Parameters<typeof Mpp.create>[0]> = {}) => Mpp.create({ methods: [server], realm, secretKey, ...config })
+const create = (config: Partial<Parameters<typeof Mpp.create>[0]> = {}) =>
+  Mpp.create({ methods: [server], realm, secretKey, ...config })
 
-const names = ['MPP_REALM', 'MPP_SECRET_KEY', 'NODE_ENV', 'HOSTNAME', 'VERCEL_PROJECT_PRODUCTION_URL', 'RENDER_EXTERNAL_HOSTNAME', 'RAILWAY_PUBLIC_DOMAIN', 'WEBSITE_HOSTNAME', 'FLY_APP_NAME']
+const names = [
+  'MPP_REALM',
+  'MPP_SECRET_KEY',
+  'NODE_ENV',
+  'HOSTNAME',
+  'VERCEL_PROJECT_PRODUCTION_URL',
+  'RENDER_EXTERNAL_HOSTNAME',
+  'RAILWAY_PUBLIC_DOMAIN',
+  'WEBSITE_HOSTNAME',
+  'FLY_APP_NAME',
+]
 beforeEach(() => {
   for (const name of names) vi.stubEnv(name, undefined)
 })
@@ -43,20 +54,37 @@ describe('realm', () => {
     expect(withoutRealm).toThrow(/realm.*MPP_REALM/s)
   })
 
-  test.each(['api-7d4b9c6f5d-x2x8q', 'web-deployment-5c689d88bb-abcde', '3f2a1b9c8d7e', 'ip-10-0-1-23.ec2.internal', 'ip-172-31-5-6'])('%s is a container’s name and refused with the remedy', (name) => {
+  test.each([
+    'api-7d4b9c6f5d-x2x8q',
+    'web-deployment-5c689d88bb-abcde',
+    '3f2a1b9c8d7e',
+    'ip-10-0-1-23.ec2.internal',
+    'ip-172-31-5-6',
+  ])('%s is a container’s name and refused with the remedy', (name) => {
     expect(() => create({ realm: name })).toThrow(/changes with every restart.*MPP_REALM/s)
     vi.stubEnv('MPP_REALM', name)
     expect(withoutRealm).toThrow(/changes with every restart/)
   })
 
-  test.each(['api.example.com', 'my-api-server.example.com', 'deadbeef.example.com', 'localhost', 'Shop "One"'])('%s is good, and reads back', async (name) => {
+  test.each([
+    'api.example.com',
+    'my-api-server.example.com',
+    'deadbeef.example.com',
+    'localhost',
+    'Shop "One"',
+  ])('%s is good, and reads back', async (name) => {
     const mpp = create({ realm: name })
-    expect((await challengeOf(plain((mpp.charge as (options: object) => Mpp.Handler)(price)))).realm).toBe(name)
+    expect(
+      (await challengeOf(plain((mpp.charge as (options: object) => Mpp.Handler)(price)))).realm,
+    ).toBe(name)
   })
 
-  test.each(['a|b', 'zürich.example', 'a\nb', 'emoji 🎉', ''])('%j is refused [core-052]', (name) => {
-    expect(() => create({ realm: name })).toThrow(TypeError)
-  })
+  test.each(['a|b', 'zürich.example', 'a\nb', 'emoji 🎉', ''])(
+    '%j is refused [core-052]',
+    (name) => {
+      expect(() => create({ realm: name })).toThrow(TypeError)
+    },
+  )
 })
 
 describe('secretKey', () => {
@@ -66,7 +94,9 @@ describe('secretKey', () => {
     vi.stubEnv('MPP_SECRET_KEY', secretKey)
     const one = withoutSecret()
     vi.stubEnv('MPP_SECRET_KEY', undefined)
-    const challenge = await challengeOf(plain((one.charge as (options: object) => Mpp.Handler)(price)))
+    const challenge = await challengeOf(
+      plain((one.charge as (options: object) => Mpp.Handler)(price)),
+    )
     expect(challenge.id).toMatch(/^[\w-]{43}$/)
   })
 
@@ -77,7 +107,8 @@ describe('secretKey', () => {
     ['31 bytes', 'x'.repeat(31)],
     ['one short among good ones', [secretKey, 'short']],
   ])('%s is refused with the remedy, and never shown (threat 29) [core-063]', (_, given) => {
-    const bad = () => Mpp.create({ methods: [server], realm, ...(given !== undefined && { secretKey: given }) })
+    const bad = () =>
+      Mpp.create({ methods: [server], realm, ...(given !== undefined && { secretKey: given }) })
     expect(bad).toThrow(/openssl rand -base64 32/)
     expect(bad).not.toThrow(/short"|xxx/)
   })
@@ -102,12 +133,16 @@ describe('methods', () => {
 
   test('a client method or a bare declaration is named, with the remedy', () => {
     const bare = named('points')
-    expect(() => create({ methods: [bare as never] })).toThrow(/"points" has no server side.*\/server.*Method\.toServer/s)
+    expect(() => create({ methods: [bare as never] })).toThrow(
+      /"points" has no server side.*\/server.*Method\.toServer/s,
+    )
     expect(() => create({ methods: [undefined as never] })).toThrow(TypeError)
   })
 
   test('lists are flattened, as a rail’s factory returns them', () => {
-    const mpp = create({ methods: [[server, createRail({}, named('coins')).server]] }) as unknown as Record<string, Record<string, unknown>>
+    const mpp = create({
+      methods: [[server, createRail({}, named('coins')).server]],
+    }) as unknown as Record<string, Record<string, unknown>>
     expect(Object.keys(mpp['points'] ?? {})).toEqual(['charge'])
     expect(Object.keys(mpp['coins'] ?? {})).toEqual(['charge'])
   })
@@ -115,7 +150,8 @@ describe('methods', () => {
   test('a name and intent given twice: the last is used, and loudly', async () => {
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     const used: string[] = []
-    const make = (which: string) => createRail({ settle: () => (used.push(which), { reference: which }) }).server
+    const make = (which: string) =>
+      createRail({ settle: () => (used.push(which), { reference: which }) }).server
     const mpp = Mpp.create({ methods: [make('first'), make('last')], realm, secretKey })
     expect(warned).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('points/charge'))
     const { buy } = await import('./till.js')
@@ -124,7 +160,9 @@ describe('methods', () => {
   })
 
   test('one name with two intents has both', () => {
-    const session = Method.toServer(Method.from({ ...server, intent: 'session' }), { verify: () => ({ reference: 'r' }) })
+    const session = Method.toServer(Method.from({ ...server, intent: 'session' }), {
+      verify: () => ({ reference: 'r' }),
+    })
     const mpp = Mpp.create({ methods: [server, session], realm, secretKey })
     expect(Object.keys(mpp.points)).toEqual(['charge', 'session'])
     expect(() => mpp.session(price)).not.toThrow()
@@ -132,17 +170,23 @@ describe('methods', () => {
   })
 
   test.each(['compose', 'on', 'realm'])('%s cannot be a method’s name', (name) => {
-    expect(() => create({ methods: [createRail({}, named(name)).server] })).toThrow(new RegExp(name))
+    expect(() => create({ methods: [createRail({}, named(name)).server] })).toThrow(
+      new RegExp(name),
+    )
   })
 
   test('toServer refuses what could not be paid, or could be paid twice (threat 3)', () => {
     expect(() => Method.toServer(named('points'), {})).toThrow(/verify.*settle/s)
-    expect(() => Method.toServer(named('points'), { settle: () => ({ reference: 'r' }) })).toThrow(/replayKey/)
+    expect(() => Method.toServer(named('points'), { settle: () => ({ reference: 'r' }) })).toThrow(
+      /replayKey/,
+    )
   })
 
   test('from refuses names and intents that the draft does not know [core-012] [core-036]', () => {
-    for (const name of ['Points', 'points2', 'my-points', '', 'pünkte']) expect(() => named(name)).toThrow(/a-z/)
-    for (const intent of ['', 'a b', 'charge/1', 'ü']) expect(() => Method.from({ ...server, intent })).toThrow(/letters, digits and hyphens/)
+    for (const name of ['Points', 'points2', 'my-points', '', 'pünkte'])
+      expect(() => named(name)).toThrow(/a-z/)
+    for (const intent of ['', 'a b', 'charge/1', 'ü'])
+      expect(() => Method.from({ ...server, intent })).toThrow(/letters, digits and hyphens/)
   })
 })
 
@@ -151,7 +195,9 @@ describe('the store', () => {
     vi.stubEnv('NODE_ENV', 'production')
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     create()
-    expect(warned).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/memory.*restart forgets.*store/s))
+    expect(warned).toHaveBeenCalledExactlyOnceWith(
+      expect.stringMatching(/memory.*restart forgets.*store/s),
+    )
   })
 
   test('no warning elsewhere, nor for a durable one', () => {
@@ -185,7 +231,11 @@ describe('times', () => {
   })
 
   test('left undefined they are the defaults', () => {
-    expect(() => create({ deadlines: { settle: undefined, lease: undefined } as never })).not.toThrow()
-    expect(() => create({ deadlines: { settle: undefined, lease: 20_000 } as never })).toThrow(/lease.*settle/s)
+    expect(() =>
+      create({ deadlines: { settle: undefined, lease: undefined } as never }),
+    ).not.toThrow()
+    expect(() => create({ deadlines: { settle: undefined, lease: 20_000 } as never })).toThrow(
+      /lease.*settle/s,
+    )
   })
 })

@@ -1,25 +1,59 @@
 import { Challenge } from '@polyrail/core'
 import { Mpp, Outcome, Store } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
-import { challengeOf, challengesOf, createRail, createTill, credential, newToken, plain, present, price, realm, refusal, secretKey, sleep, url, type Route } from './till.js'
+import {
+  challengeOf,
+  challengesOf,
+  createRail,
+  createTill,
+  credential,
+  newToken,
+  plain,
+  present,
+  price,
+  realm,
+  refusal,
+  secretKey,
+  sleep,
+  url,
+  type Route,
+} from './till.js'
 
-const post = (key: string | undefined, body = 'the order'): RequestInit => ({ method: 'POST', body, headers: key === undefined ? {} : { 'idempotency-key': key } })
+const post = (key: string | undefined, body = 'the order'): RequestInit => ({
+  method: 'POST',
+  body,
+  headers: key === undefined ? {} : { 'idempotency-key': key },
+})
 
 /** Pays a POST; tokens begin with the payer's name. */
-async function order(route: Route, { payer = 'ann', key, token = `${payer}:${newToken()}` }: { payer?: string; key?: string; token?: string }) {
+async function order(
+  route: Route,
+  {
+    payer = 'ann',
+    key,
+    token = `${payer}:${newToken()}`,
+  }: { payer?: string; key?: string; token?: string },
+) {
   const challenge = await challengeOf(route, new Request(url, post(key)))
   return route(present(credential(challenge, token), post(key)))
 }
 
-const payer = ({ credential }: { credential: { payload: { token: string } } }) => credential.payload.token.split(':')[0]
+const payer = ({ credential }: { credential: { payload: { token: string } } }) =>
+  credential.payload.token.split(':')[0]
 
 /** A shop whose application counts its orders. */
-function createShop(hooks: Parameters<typeof createTill>[0] = {}, config: Parameters<typeof createTill>[1] = {}) {
+function createShop(
+  hooks: Parameters<typeof createTill>[0] = {},
+  config: Parameters<typeof createTill>[1] = {},
+) {
   const till = createTill({ payer, ...hooks }, config)
   const orders: number[] = []
   const route = till.mpp.charge(price)(() => {
     orders.push(orders.length + 1)
-    return Response.json({ order: orders.length }, { status: 201, headers: { 'x-order': String(orders.length) } })
+    return Response.json(
+      { order: orders.length },
+      { status: 201, headers: { 'x-order': String(orders.length) } },
+    )
   })
   return { ...till, route, orders }
 }
@@ -29,7 +63,11 @@ describe('Idempotency-Key', () => {
     const { route, orders, settled } = createShop()
     const first = await order(route, { key: 'k1' })
     const again = await order(route, { key: 'k1' })
-    expect([again.status, await again.text(), again.headers.get('x-order')]).toEqual([first.status, await first.text(), '1'])
+    expect([again.status, await again.text(), again.headers.get('x-order')]).toEqual([
+      first.status,
+      await first.text(),
+      '1',
+    ])
     expect(again.headers.get('payment-receipt')).toBe(first.headers.get('payment-receipt'))
     expect([orders.length, settled.length]).toEqual([1, 1])
   })
@@ -67,7 +105,8 @@ describe('Idempotency-Key', () => {
   test('is for one route and HTTP method', async () => {
     const { mpp } = createShop()
     const served: string[] = []
-    const at = (scope: string) => mpp.charge({ ...price, scope })(() => (served.push(scope), new Response(scope)))
+    const at = (scope: string) =>
+      mpp.charge({ ...price, scope })(() => (served.push(scope), new Response(scope)))
     await order(at('/a'), { key: 'k1' })
     expect(await (await order(at('/b'), { key: 'k1' })).text()).toBe('/b')
     expect(served).toEqual(['/a', '/b'])
@@ -76,14 +115,24 @@ describe('Idempotency-Key', () => {
   test('at once with the first copy waits for its answer', async () => {
     const { mpp } = createShop()
     let runs = 0
-    const route = mpp.charge(price)(async () => (runs++, await sleep(30), new Response('the answer')))
+    const route = mpp.charge(price)(
+      async () => (runs++, await sleep(30), new Response('the answer')),
+    )
     const answers = await Promise.all(Array.from({ length: 10 }, () => order(route, { key: 'k1' })))
-    expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(Array.from({ length: 10 }, () => 'the answer'))
+    expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(
+      Array.from({ length: 10 }, () => 'the answer'),
+    )
     expect(runs).toBe(1)
   })
 
   test('of a payment that was refused pays anew', async () => {
-    const { route, settled } = createShop({ settle: undefined, broadcast: ({ credential: { payload } }) => (payload.token === 'ann:poor' ? Outcome.rejected('payment-insufficient') : (settled.push(payload.token), { reference: 'r' })) })
+    const { route, settled } = createShop({
+      settle: undefined,
+      broadcast: ({ credential: { payload } }) =>
+        payload.token === 'ann:poor'
+          ? Outcome.rejected('payment-insufficient')
+          : (settled.push(payload.token), { reference: 'r' }),
+    })
     expect((await order(route, { key: 'k1', token: 'ann:poor' })).status).toBe(402)
     expect((await order(route, { key: 'k1', token: 'ann:rich' })).status).toBe(201)
   })
@@ -91,7 +140,9 @@ describe('Idempotency-Key', () => {
   test('of a payment whose answer was an error runs the application again without a second settlement', async () => {
     const { mpp, settled } = createTill({ payer })
     let runs = 0
-    const route = mpp.charge(price)(() => (++runs === 1 ? new Response('broken', { status: 500 }) : new Response('mended')))
+    const route = mpp.charge(price)(() =>
+      ++runs === 1 ? new Response('broken', { status: 500 }) : new Response('mended'),
+    )
     expect((await order(route, { key: 'k1' })).status).toBe(500)
     expect(await (await order(route, { key: 'k1' })).text()).toBe('mended')
     expect([runs, settled.length]).toEqual([2, 1])
@@ -101,13 +152,24 @@ describe('Idempotency-Key', () => {
     const tokens: string[] = []
     const reconciled: string[] = []
     const { route } = createShop({
-      settle: ({ credential: { payload } }) => (tokens.push(payload.token), Outcome.indeterminate()),
-      reconcile: ({ credential: { payload } }) => (reconciled.push(payload.token), payload.token === 'ann:1' ? Outcome.settled({ reference: 'found' }) : Outcome.rejected('payment-expired')),
+      settle: ({ credential: { payload } }) => (
+        tokens.push(payload.token),
+        Outcome.indeterminate()
+      ),
+      reconcile: ({ credential: { payload } }) => (
+        reconciled.push(payload.token),
+        payload.token === 'ann:1'
+          ? Outcome.settled({ reference: 'found' })
+          : Outcome.rejected('payment-expired')
+      ),
     })
     const challenge = await challengeOf(route, new Request(url, post('k1')))
     const first = present(credential(challenge, 'ann:1'), post('k1'))
     expect((await route(first.clone())).status).toBe(503)
-    expect(await refusal(order(route, { key: 'k1', token: 'ann:2' }))).toEqual([503, 'payment-indeterminate'])
+    expect(await refusal(order(route, { key: 'k1', token: 'ann:2' }))).toEqual([
+      503,
+      'payment-indeterminate',
+    ])
     expect(reconciled).toEqual([])
     expect((await route(first)).status).toBe(201)
     expect([tokens, reconciled]).toEqual([['ann:1'], ['ann:1']])
@@ -118,10 +180,19 @@ describe('Idempotency-Key', () => {
     const asked: string[] = []
     const { server } = createRail()
     const { settle: _, replayKey: __, validate: ___, ...bare } = server
-    const oneHook = { ...bare, payer, oneHook: true, settle: async ({ credential: { payload } }: { credential: { payload: { token: string } } }) => {
-      asked.push(payload.token)
-      throw Object.assign(new Error('reset'), { code: 'ECONNRESET' })
-    } } as unknown as typeof server
+    const oneHook = {
+      ...bare,
+      payer,
+      oneHook: true,
+      settle: async ({
+        credential: { payload },
+      }: {
+        credential: { payload: { token: string } }
+      }) => {
+        asked.push(payload.token)
+        throw Object.assign(new Error('reset'), { code: 'ECONNRESET' })
+      },
+    } as unknown as typeof server
     const mpp = Mpp.create({ methods: [oneHook], realm, secretKey })
     const route = mpp.charge(price)(() => new Response('x'))
     await order(route, { key: 'k1', token: 'ann:1' })
@@ -132,16 +203,22 @@ describe('Idempotency-Key', () => {
   test('of a cheap offer opens no dear one on the same route (threat 4)', async () => {
     const { mpp } = createTill({ payer })
     const served: unknown[] = []
-    const route = plain(mpp.compose(['points/charge', price], ['points/charge', { ...price, amount: '1000' }]), (payment) => {
-      const amount = payment.status === 200 && payment.challenge?.request['amount']
-      served.push([amount, payment.status === 200 && payment.receipt?.reference])
-      return new Response('not there', { status: 404 })
-    })
+    const route = plain(
+      mpp.compose(['points/charge', price], ['points/charge', { ...price, amount: '1000' }]),
+      (payment) => {
+        const amount = payment.status === 200 && payment.challenge?.request['amount']
+        served.push([amount, payment.status === 200 && payment.receipt?.reference])
+        return new Response('not there', { status: 404 })
+      },
+    )
     const offered = await challengesOf(route, new Request(url, post('k1')))
     const [cheap, dear] = offered as [Challenge.Challenge, Challenge.Challenge]
     await route(present(credential(cheap, 'ann:1'), post('k1')))
     await route(present(credential(dear, 'ann:2'), post('k1')))
-    expect(served).toEqual([['10', 'ref-ann:1'], ['1000', 'ref-ann:2']])
+    expect(served).toEqual([
+      ['10', 'ref-ann:1'],
+      ['1000', 'ref-ann:2'],
+    ])
   })
 
   test('is good for a day, as long as the answer that it leads to', async () => {

@@ -2,17 +2,41 @@ import { Challenge, PaymentRequest } from '@polyrail/core'
 import { compose, Method, Mpp } from '@polyrail/core/server'
 import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
-import { challengeOf, challengesOf, createRail, createTill, credential, named, plain, present, price, problemOf, realm, refusal, secretKey, sleep, url } from './till.js'
+import {
+  challengeOf,
+  challengesOf,
+  createRail,
+  createTill,
+  credential,
+  named,
+  plain,
+  present,
+  price,
+  problemOf,
+  realm,
+  refusal,
+  secretKey,
+  sleep,
+  url,
+} from './till.js'
 
 /** A rail whose challenges carry an invoice of their own. */
-function createInvoices(create: (count: number) => Record<string, unknown> | Promise<Record<string, unknown>> = (count) => ({ methodDetails: { invoice: `inv-${count}` } })) {
+function createInvoices(
+  create: (count: number) => Record<string, unknown> | Promise<Record<string, unknown>> = (
+    count,
+  ) => ({ methodDetails: { invoice: `inv-${count}` } }),
+) {
   const settled: string[] = []
   let count = 0
   const method = Method.from({
     name: 'invoices',
     intent: 'charge',
     schema: {
-      request: z.object({ amount: z.string(), currency: z.string(), methodDetails: z.object({ network: z.string(), invoice: z.string().optional() }) }),
+      request: z.object({
+        amount: z.string(),
+        currency: z.string(),
+        methodDetails: z.object({ network: z.string(), invoice: z.string().optional() }),
+      }),
       credential: { payload: z.object({ token: z.string() }) },
     },
   })
@@ -31,9 +55,17 @@ function createInvoices(create: (count: number) => Record<string, unknown> | Pro
 describe('issued fields', () => {
   test('are made for each challenge, beside what the route asks', async () => {
     const { server, invoice } = createInvoices()
-    const route = plain(Mpp.create({ methods: [server], realm, secretKey }).invoices.charge(invoice))
-    expect((await challengeOf(route)).request).toEqual({ ...invoice, methodDetails: { network: 'test', invoice: 'inv-1' } })
-    expect((await challengeOf(route)).request).toEqual({ ...invoice, methodDetails: { network: 'test', invoice: 'inv-2' } })
+    const route = plain(
+      Mpp.create({ methods: [server], realm, secretKey }).invoices.charge(invoice),
+    )
+    expect((await challengeOf(route)).request).toEqual({
+      ...invoice,
+      methodDetails: { network: 'test', invoice: 'inv-1' },
+    })
+    expect((await challengeOf(route)).request).toEqual({
+      ...invoice,
+      methodDetails: { network: 'test', invoice: 'inv-2' },
+    })
   })
 
   test('come back with the credential, and everything else is still the route’s (threat 4)', async () => {
@@ -42,48 +74,79 @@ describe('issued fields', () => {
     const route = plain(mpp.invoices.charge(invoice))
     expect((await route(present(credential(await challengeOf(route))))).status).toBe(200)
     expect(settled).toEqual(['inv-1'])
-    for (const other of [{ ...invoice, amount: '11' }, { ...invoice, methodDetails: { network: 'main' } }]) {
+    for (const other of [
+      { ...invoice, amount: '11' },
+      { ...invoice, methodDetails: { network: 'main' } },
+    ]) {
       const dear = plain(mpp.invoices.charge(other))
-      expect(await refusal(dear(present(credential(await challengeOf(route)))))).toEqual([402, 'invalid-challenge'])
+      expect(await refusal(dear(present(credential(await challengeOf(route)))))).toEqual([
+        402,
+        'invalid-challenge',
+      ])
     }
     expect(settled).toEqual(['inv-1'])
   })
 
   test('changed by the payer are not ours', async () => {
     const { server, invoice } = createInvoices()
-    const route = plain(Mpp.create({ methods: [server], realm, secretKey }).invoices.charge(invoice))
+    const route = plain(
+      Mpp.create({ methods: [server], realm, secretKey }).invoices.charge(invoice),
+    )
     const { wire } = await challengeOf(route)
-    const request = PaymentRequest.serialize({ ...invoice, methodDetails: { network: 'test', invoice: 'inv-of-mine' } })
-    expect(await refusal(route(present(credential({ ...wire, request }))))).toEqual([402, 'invalid-challenge'])
+    const request = PaymentRequest.serialize({
+      ...invoice,
+      methodDetails: { network: 'test', invoice: 'inv-of-mine' },
+    })
+    expect(await refusal(route(present(credential({ ...wire, request }))))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
   })
 
   test('two prices of one issuing rail each pay for themselves', async () => {
     const { server, invoice } = createInvoices()
     const mpp = Mpp.create({ methods: [server], realm, secretKey })
     const route = plain(mpp.compose([server, invoice], [server, { ...invoice, amount: '20' }]))
-    for (const challenge of (await challengesOf(route)).toReversed()) expect((await route(present(credential(challenge)))).status).toBe(200)
+    for (const challenge of (await challengesOf(route)).toReversed())
+      expect((await route(present(credential(challenge)))).status).toBe(200)
   })
 
   test.each([
-    ['throws', () => { throw new Error('node offline') }],
+    [
+      'throws',
+      () => {
+        throw new Error('node offline')
+      },
+    ],
     ['rejects', () => Promise.reject(new Error('node offline'))],
     ['is late', () => new Promise<Record<string, unknown>>(() => undefined)],
     ['overwrites what the route asks', () => ({ amount: '1', methodDetails: { invoice: 'x' } })],
-    ['makes what it did not declare', () => ({ methodDetails: { invoice: 'x', network: 'other' } })],
+    [
+      'makes what it did not declare',
+      () => ({ methodDetails: { invoice: 'x', network: 'other' } }),
+    ],
     ['makes nothing', () => undefined as unknown as Record<string, unknown>],
-  ])('a rail whose `create` %s drops out of the offer, and the others stand (threat 31)', async (_, create) => {
-    const { server, invoice } = createInvoices(create)
-    const { server: other } = createRail()
-    const mpp = Mpp.create({ methods: [server, other], realm, secretKey, deadlines: { offer: 30 } })
-    const failed: unknown[] = []
-    mpp.on('offer-failed', ({ rail, cause }) => failed.push(rail, cause))
-    const both = plain(mpp.compose([server, invoice], [other, price]))
-    expect((await challengesOf(both)).map(({ method }) => method)).toEqual(['points'])
-    expect(failed).toEqual(['invoices/charge', expect.any(Error)])
-    const alone = await plain(mpp.invoices.charge(invoice))(new Request(url))
-    expect(alone.headers.get('retry-after')).toBe('5')
-    expect(await refusal(alone)).toEqual([503, 'offer-unavailable'])
-  })
+  ])(
+    'a rail whose `create` %s drops out of the offer, and the others stand (threat 31)',
+    async (_, create) => {
+      const { server, invoice } = createInvoices(create)
+      const { server: other } = createRail()
+      const mpp = Mpp.create({
+        methods: [server, other],
+        realm,
+        secretKey,
+        deadlines: { offer: 30 },
+      })
+      const failed: unknown[] = []
+      mpp.on('offer-failed', ({ rail, cause }) => failed.push(rail, cause))
+      const both = plain(mpp.compose([server, invoice], [other, price]))
+      expect((await challengesOf(both)).map(({ method }) => method)).toEqual(['points'])
+      expect(failed).toEqual(['invoices/charge', expect.any(Error)])
+      const alone = await plain(mpp.invoices.charge(invoice))(new Request(url))
+      expect(alone.headers.get('retry-after')).toBe('5')
+      expect(await refusal(alone)).toEqual([503, 'offer-unavailable'])
+    },
+  )
 
   test('are asked for in parallel, with a signal that ends at the deadline', async () => {
     const signals: AbortSignal[] = []
@@ -99,9 +162,22 @@ describe('issued fields', () => {
         },
         verify: () => ({ reference: name }),
       })
-    const mpp = Mpp.create({ methods: [slow('one'), slow('two'), slow('three')], realm, secretKey, deadlines: { offer: 1000 } })
+    const mpp = Mpp.create({
+      methods: [slow('one'), slow('two'), slow('three')],
+      realm,
+      secretKey,
+      deadlines: { offer: 1000 },
+    })
     const began = performance.now()
-    const offered = await challengesOf(plain(mpp.compose(...(['one/charge', 'two/charge', 'three/charge'] as never[]).map((key) => [key, price] as never))))
+    const offered = await challengesOf(
+      plain(
+        mpp.compose(
+          ...(['one/charge', 'two/charge', 'three/charge'] as never[]).map(
+            (key) => [key, price] as never,
+          ),
+        ),
+      ),
+    )
     expect(offered.map(({ request }) => request['ticket'])).toEqual(['one', 'two', 'three'])
     expect(performance.now() - began).toBeLessThan(250)
     expect(signals.map(({ aborted }) => aborted)).toEqual([false, false, false])
@@ -109,40 +185,76 @@ describe('issued fields', () => {
 })
 
 describe('compose', () => {
-  const [gold, silver, iron] = ['gold', 'silver', 'iron'].map((name) => createRail({}, named(name))) as [ReturnType<typeof createRail>, ReturnType<typeof createRail>, ReturnType<typeof createRail>]
-  const mpp = Mpp.create({ methods: [gold.server, [silver.server, iron.server]], realm, secretKey }) as unknown as Mpp.Mpp<(typeof gold)['server']> & Record<'gold' | 'silver' | 'iron', { charge(options: object): Mpp.Handler }>
-  const names = async (request?: Request) => (await challengesOf(all, request)).map(({ method }) => method)
-  const all = plain(mpp.compose(mpp.gold.charge(price), ['silver/charge' as never, { ...price, amount: '20' }], [iron.server, { ...price, amount: '30' }]))
+  const [gold, silver, iron] = ['gold', 'silver', 'iron'].map((name) =>
+    createRail({}, named(name)),
+  ) as [ReturnType<typeof createRail>, ReturnType<typeof createRail>, ReturnType<typeof createRail>]
+  const mpp = Mpp.create({
+    methods: [gold.server, [silver.server, iron.server]],
+    realm,
+    secretKey,
+  }) as unknown as Mpp.Mpp<(typeof gold)['server']> &
+    Record<'gold' | 'silver' | 'iron', { charge(options: object): Mpp.Handler }>
+  const names = async (request?: Request) =>
+    (await challengesOf(all, request)).map(({ method }) => method)
+  const all = plain(
+    mpp.compose(
+      mpp.gold.charge(price),
+      ['silver/charge' as never, { ...price, amount: '20' }],
+      [iron.server, { ...price, amount: '30' }],
+    ),
+  )
 
   test('offers every rail at its own price in one 402, in the order given', async () => {
     const offered = await challengesOf(all)
-    expect(offered.map(({ method, request }) => [method, request['amount']])).toEqual([['gold', '10'], ['silver', '20'], ['iron', '30']])
+    expect(offered.map(({ method, request }) => [method, request['amount']])).toEqual([
+      ['gold', '10'],
+      ['silver', '20'],
+      ['iron', '30'],
+    ])
     expect(new Set(offered.map(({ id }) => id)).size).toBe(3)
   })
 
   test('any of them pays, on its own rail alone', async () => {
-    for (const challenge of await challengesOf(all)) expect((await all(present(credential(challenge)))).status).toBe(200)
+    for (const challenge of await challengesOf(all))
+      expect((await all(present(credential(challenge)))).status).toBe(200)
     expect([gold.settled.length, silver.settled.length, iron.settled.length]).toEqual([1, 1, 1])
   })
 
   test('composes what is composed already, and by itself too', async () => {
-    const route = plain(compose(mpp.compose(mpp.gold.charge(price)), compose(mpp.silver.charge(price), mpp.iron.charge(price))))
-    expect((await challengesOf(route)).map(({ method }) => method)).toEqual(['gold', 'silver', 'iron'])
+    const route = plain(
+      compose(
+        mpp.compose(mpp.gold.charge(price)),
+        compose(mpp.silver.charge(price), mpp.iron.charge(price)),
+      ),
+    )
+    expect((await challengesOf(route)).map(({ method }) => method)).toEqual([
+      'gold',
+      'silver',
+      'iron',
+    ])
   })
 
   test.each([
     ['nothing at all', () => compose()],
-    ['a result instead of a handler', () => compose(mpp.gold.charge(price)(new Request(url)) as never)],
+    [
+      'a result instead of a handler',
+      () => compose(mpp.gold.charge(price)(new Request(url)) as never),
+    ],
     ['a wrapped route', () => compose(mpp.gold.charge(price)(() => new Response()) as never)],
     ['an unknown key', () => mpp.compose(['bronze/charge' as never, price])],
     ['an unknown intent', () => mpp.compose(['gold/session' as never, price])],
-    ['options that the rail refuses', () => mpp.compose(['gold/charge' as never, { amount: '-1', currency: 'pts' }])],
+    [
+      'options that the rail refuses',
+      () => mpp.compose(['gold/charge' as never, { amount: '-1', currency: 'pts' }]),
+    ],
   ])('fails where it is written, given %s', (_, write) => {
     expect(write).toThrow(TypeError)
   })
 
   test('mpp.<intent> that several rails take says how to choose', () => {
-    expect(() => (mpp as unknown as { charge(options: object): void }).charge(price)).toThrow(/mpp\.gold\.charge.*mpp\.silver\.charge.*mpp\.iron\.charge.*mpp\.compose/s)
+    expect(() => (mpp as unknown as { charge(options: object): void }).charge(price)).toThrow(
+      /mpp\.gold\.charge.*mpp\.silver\.charge.*mpp\.iron\.charge.*mpp\.compose/s,
+    )
   })
 
   describe('Accept-Payment', () => {
@@ -160,13 +272,21 @@ describe('compose', () => {
     })
 
     test('absent, malformed or matching nothing, it changes nothing [core-040]', async () => {
-      for (const request of [new Request(url), accept('gold'), accept('q=1;;'), accept('bronze/charge'), accept('*/*;q=0')])
+      for (const request of [
+        new Request(url),
+        accept('gold'),
+        accept('q=1;;'),
+        accept('bronze/charge'),
+        accept('*/*;q=0'),
+      ])
         expect(await names(request)).toEqual(['gold', 'silver', 'iron'])
     })
 
     test('does not decide what may pay', async () => {
       const [challenge] = await challengesOf(all)
-      const request = present(credential(challenge as Challenge.Challenge), { headers: { 'accept-payment': 'iron/charge' } })
+      const request = present(credential(challenge as Challenge.Challenge), {
+        headers: { 'accept-payment': 'iron/charge' },
+      })
       expect((await all(request)).status).toBe(200)
     })
   })
@@ -175,7 +295,9 @@ describe('compose', () => {
     const warnings: string[] = []
     mpp.on('warning', ({ message }) => warnings.push(message))
     const long = { ...price, description: 'x'.repeat(1200) }
-    const route = plain(mpp.compose(mpp.gold.charge(long), mpp.silver.charge(long), mpp.iron.charge(long)))
+    const route = plain(
+      mpp.compose(mpp.gold.charge(long), mpp.silver.charge(long), mpp.iron.charge(long)),
+    )
     await route(new Request(url))
     await route(new Request(url))
     await all(new Request(url))
@@ -202,23 +324,35 @@ describe('description', () => {
   })
 
   test('speaks the visitor’s language [core-053]', async () => {
-    const description = ({ acceptLanguage }: { acceptLanguage: string | null }) => (acceptLanguage?.startsWith('de') ? 'Eine Seite' : 'A page')
+    const description = ({ acceptLanguage }: { acceptLanguage: string | null }) =>
+      acceptLanguage?.startsWith('de') ? 'Eine Seite' : 'A page'
     const route = plain(createTill().mpp.charge({ ...price, description }))
     expect((await challengeOf(route)).description).toBe('A page')
-    expect((await challengeOf(route, new Request(url, { headers: { 'accept-language': 'de-CH, en' } }))).description).toBe('Eine Seite')
+    expect(
+      (await challengeOf(route, new Request(url, { headers: { 'accept-language': 'de-CH, en' } })))
+        .description,
+    ).toBe('Eine Seite')
   })
 
   test.each([
-    ['throws', () => { throw new Error('no such language') }],
+    [
+      'throws',
+      () => {
+        throw new Error('no such language')
+      },
+    ],
     ['makes no text', () => undefined as unknown as string],
-  ])('a function that %s costs the description, not the offer (threat 7)', async (_, description) => {
-    const { mpp } = createTill()
-    const errors = vi.fn()
-    mpp.on('error', errors)
-    const challenge = await challengeOf(plain(mpp.charge({ ...price, description })))
-    expect(challenge.description).toBeUndefined()
-    expect(errors).toHaveBeenCalledOnce()
-  })
+  ])(
+    'a function that %s costs the description, not the offer (threat 7)',
+    async (_, description) => {
+      const { mpp } = createTill()
+      const errors = vi.fn()
+      mpp.on('error', errors)
+      const challenge = await challengeOf(plain(mpp.charge({ ...price, description })))
+      expect(challenge.description).toBeUndefined()
+      expect(errors).toHaveBeenCalledOnce()
+    },
+  )
 })
 
 describe('a route that cannot be', () => {
@@ -227,7 +361,11 @@ describe('a route that cannot be', () => {
   const bad = (options: object) => () => mpp.charge(options as typeof price)
 
   test.each([
-    ['a price that the schema refuses', bad({ amount: '-1', currency: 'pts' }), /points\/charge: amount: /],
+    [
+      'a price that the schema refuses',
+      bad({ amount: '-1', currency: 'pts' }),
+      /points\/charge: amount: /,
+    ],
     ['a fraction of the smallest unit', bad({ amount: '0.5', currency: 'pts' }), /amount/],
     ['a number with an exponent', bad({ amount: '1e3', currency: 'pts' }), /amount/],
     ['a missing field', bad({ amount: '1' }), /currency/],
@@ -245,38 +383,93 @@ describe('a route that cannot be', () => {
   })
 
   test('an expiry inside the request is refused [charge-005]', () => {
-    const method = Method.from({ name: 'points', intent: 'charge', schema: { ...server.schema, request: z.looseObject({ amount: z.string() }) } })
-    const dated = Mpp.create({ methods: [Method.toServer(method, { verify: () => ({ reference: 'r' }), request: (options) => ({ ...options, expires: '2999-01-01T00:00:00Z' }) })], realm, secretKey })
+    const method = Method.from({
+      name: 'points',
+      intent: 'charge',
+      schema: { ...server.schema, request: z.looseObject({ amount: z.string() }) },
+    })
+    const dated = Mpp.create({
+      methods: [
+        Method.toServer(method, {
+          verify: () => ({ reference: 'r' }),
+          request: (options) => ({ ...options, expires: '2999-01-01T00:00:00Z' }),
+        }),
+      ],
+      realm,
+      secretKey,
+    })
     expect(() => dated.points.charge({ amount: '1' })).toThrow(/must not repeat the expiry/)
   })
 
   test('an asynchronous schema is refused: a route needs its price', () => {
     const request = z.object({ amount: z.string() }).refine(async () => true)
     const validate = (value: unknown) => Promise.resolve({ value: value as { amount: string } })
-    const method = Method.from({ name: 'points', intent: 'charge', schema: { ...server.schema, request: { '~standard': { ...request['~standard'], validate } } } })
-    const late = Mpp.create({ methods: [Method.toServer(method, { verify: () => ({ reference: 'r' }) })], realm, secretKey })
+    const method = Method.from({
+      name: 'points',
+      intent: 'charge',
+      schema: { ...server.schema, request: { '~standard': { ...request['~standard'], validate } } },
+    })
+    const late = Mpp.create({
+      methods: [Method.toServer(method, { verify: () => ({ reference: 'r' }) })],
+      realm,
+      secretKey,
+    })
     expect(() => late.points.charge({ amount: '1' })).toThrow(/asynchronous/)
   })
 
   test('defaults fill in what a route leaves out, and give way to what it says', async () => {
-    const method = Method.toServer(issuing.server, { ...issuing.server, verify: () => ({ reference: 'r' }), issued: undefined, settle: undefined, defaults: { currency: 'sat', methodDetails: { network: 'test' } } })
+    const method = Method.toServer(issuing.server, {
+      ...issuing.server,
+      verify: () => ({ reference: 'r' }),
+      issued: undefined,
+      settle: undefined,
+      defaults: { currency: 'sat', methodDetails: { network: 'test' } },
+    })
     const filled = Mpp.create({ methods: [method], realm, secretKey })
     const handler = filled.invoices.charge as (options: object) => Mpp.Handler
-    expect((await challengeOf(plain(handler({ amount: '7' })))).request).toEqual({ amount: '7', currency: 'sat', methodDetails: { network: 'test' } })
-    expect((await challengeOf(plain(handler({ amount: '7', currency: 'eur' })))).request['currency']).toBe('eur')
+    expect((await challengeOf(plain(handler({ amount: '7' })))).request).toEqual({
+      amount: '7',
+      currency: 'sat',
+      methodDetails: { network: 'test' },
+    })
+    expect(
+      (await challengeOf(plain(handler({ amount: '7', currency: 'eur' })))).request['currency'],
+    ).toBe('eur')
   })
 
   test('what is undefined is not there, and never reaches the wire', async () => {
-    const optional = Method.from({ name: 'points', intent: 'charge', schema: { ...server.schema, request: z.object({ amount: z.string(), recipient: z.string().optional() }) } })
-    const route = Mpp.create({ methods: [Method.toServer(optional, { verify: () => ({ reference: 'r' }) })], realm, secretKey }).points.charge({ amount: '1', recipient: undefined })
+    const optional = Method.from({
+      name: 'points',
+      intent: 'charge',
+      schema: {
+        ...server.schema,
+        request: z.object({ amount: z.string(), recipient: z.string().optional() }),
+      },
+    })
+    const route = Mpp.create({
+      methods: [Method.toServer(optional, { verify: () => ({ reference: 'r' }) })],
+      realm,
+      secretKey,
+    }).points.charge({ amount: '1', recipient: undefined })
     expect(Object.keys((await challengeOf(plain(route))).request)).toEqual(['amount'])
   })
 })
 
 test('a rail’s own problem may have a type of its own', async () => {
   const { mpp } = createTill({
-    validate: () => ({ status: 'rejected', problem: { type: 'https://points.example/problems/asleep', title: 'Asleep', status: 402, detail: 'Come back.', code: 'asleep' } }),
+    validate: () => ({
+      status: 'rejected',
+      problem: {
+        type: 'https://points.example/problems/asleep',
+        title: 'Asleep',
+        status: 402,
+        detail: 'Come back.',
+        code: 'asleep',
+      },
+    }),
   })
   const route = plain(mpp.charge(price))
-  expect(await problemOf(await route(present(credential(await challengeOf(route)))))).toMatchObject({ type: 'https://points.example/problems/asleep', code: 'asleep' })
+  expect(await problemOf(await route(present(credential(await challengeOf(route)))))).toMatchObject(
+    { type: 'https://points.example/problems/asleep', code: 'asleep' },
+  )
 })

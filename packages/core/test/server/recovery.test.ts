@@ -7,27 +7,52 @@ import { Challenge, Receipt } from '@polyrail/core'
 import { Mpp, Outcome, Store } from '@polyrail/core/server'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { fileStore } from './file-store.mjs'
-import { buy, challengeOf, createRail, createTill, credential, plain, present, price, problemOf, realm, refusal, secretKey, sleep } from './till.js'
+import {
+  buy,
+  challengeOf,
+  createRail,
+  createTill,
+  credential,
+  plain,
+  present,
+  price,
+  problemOf,
+  realm,
+  refusal,
+  secretKey,
+  sleep,
+} from './till.js'
 
 const deadlines = { settle: 100, wait: 20, lease: 150 }
 
 describe('the application', () => {
-  test.each([400, 404, 422, 500, 503])('that answers %d: no receipt, and the same credential runs it again without a second settlement [core-034] (threat 10) (threat 11)', async (status) => {
-    const { mpp, settled } = createTill()
-    for (const form of ['plain', 'wrapped']) {
-      let runs = 0
-      const application = () => (++runs < 3 ? new Response('sorry', { status, headers: { 'cache-control': 'max-age=1' } }) : new Response('here'))
-      const route = form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application)
-      const { response, authorization } = await buy(route)
-      expect([response.status, await response.text(), response.headers.get('cache-control')]).toEqual([status, 'sorry', 'max-age=1'])
-      expect(response.headers.has('payment-receipt')).toBe(false)
-      expect((await route(present(authorization))).status).toBe(status)
-      const last = await route(present(authorization))
-      expect([last.status, await last.text()]).toEqual([200, 'here'])
-      expect(Receipt.fromResponse(last)).toBeDefined()
-    }
-    expect(settled).toHaveLength(2)
-  })
+  test.each([400, 404, 422, 500, 503])(
+    'that answers %d: no receipt, and the same credential runs it again without a second settlement [core-034] (threat 10) (threat 11)',
+    async (status) => {
+      const { mpp, settled } = createTill()
+      for (const form of ['plain', 'wrapped']) {
+        let runs = 0
+        const application = () =>
+          ++runs < 3
+            ? new Response('sorry', { status, headers: { 'cache-control': 'max-age=1' } })
+            : new Response('here')
+        const route =
+          form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application)
+        const { response, authorization } = await buy(route)
+        expect([
+          response.status,
+          await response.text(),
+          response.headers.get('cache-control'),
+        ]).toEqual([status, 'sorry', 'max-age=1'])
+        expect(response.headers.has('payment-receipt')).toBe(false)
+        expect((await route(present(authorization))).status).toBe(status)
+        const last = await route(present(authorization))
+        expect([last.status, await last.text()]).toEqual([200, 'here'])
+        expect(Receipt.fromResponse(last)).toBeDefined()
+      }
+      expect(settled).toHaveLength(2)
+    },
+  )
 
   test('that throws leaves the payment owed, in the wrapped form (threat 10)', async () => {
     const { mpp, settled } = createTill()
@@ -47,38 +72,52 @@ describe('the application', () => {
     const handler = mpp.charge(price)
     const authorization = credential(await challengeOf(plain(handler)))
     expect((await handler(present(authorization))).status).toBe(200)
-    expect(await refusal(plain(handler)(present(authorization)))).toEqual([409, 'payment-in-progress'])
+    expect(await refusal(plain(handler)(present(authorization)))).toEqual([
+      409,
+      'payment-in-progress',
+    ])
     await sleep(160)
     expect((await plain(handler)(present(authorization))).status).toBe(200)
     expect(settled).toHaveLength(1)
   })
 
-  test.each(['plain', 'wrapped'])('whose response cannot carry a receipt leaves the payment owed, %s (threat 10)', async (form) => {
-    const { mpp, settled } = createTill()
-    let runs = 0
-    const application = () => (++runs === 1 ? Response.error() : new Response('here'))
-    const route = form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application)
-    const authorization = credential(await challengeOf(route))
-    await expect(route(present(authorization))).rejects.toThrow(RangeError)
-    expect(await (await route(present(authorization))).text()).toBe('here')
-    expect(settled).toHaveLength(1)
-  })
+  test.each(['plain', 'wrapped'])(
+    'whose response cannot carry a receipt leaves the payment owed, %s (threat 10)',
+    async (form) => {
+      const { mpp, settled } = createTill()
+      let runs = 0
+      const application = () => (++runs === 1 ? Response.error() : new Response('here'))
+      const route =
+        form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application)
+      const authorization = credential(await challengeOf(route))
+      await expect(route(present(authorization))).rejects.toThrow(RangeError)
+      expect(await (await route(present(authorization))).text()).toBe('here')
+      expect(settled).toHaveLength(1)
+    },
+  )
 
-  test.each(['plain', 'wrapped'])('before a rail whose onRespond throws leaves the payment owed, %s', async (form) => {
-    const onRespond = vi.fn().mockImplementationOnce(() => {
-      throw new Error('a bug of the rail')
-    })
-    const { mpp, settled } = createTill({ onRespond })
-    const route = form === 'plain' ? plain(mpp.charge(price)) : mpp.charge(price)(() => new Response('here'))
-    const authorization = credential(await challengeOf(route))
-    await expect(route(present(authorization))).rejects.toThrow('a bug of the rail')
-    expect((await route(present(authorization))).status).toBe(200)
-    expect(settled).toHaveLength(1)
-  })
+  test.each(['plain', 'wrapped'])(
+    'before a rail whose onRespond throws leaves the payment owed, %s',
+    async (form) => {
+      const onRespond = vi.fn().mockImplementationOnce(() => {
+        throw new Error('a bug of the rail')
+      })
+      const { mpp, settled } = createTill({ onRespond })
+      const route =
+        form === 'plain' ? plain(mpp.charge(price)) : mpp.charge(price)(() => new Response('here'))
+      const authorization = credential(await challengeOf(route))
+      await expect(route(present(authorization))).rejects.toThrow('a bug of the rail')
+      expect((await route(present(authorization))).status).toBe(200)
+      expect(settled).toHaveLength(1)
+    },
+  )
 
   test('that takes longer than the lease keeps it, and runs once (threat 2)', async () => {
     let runs = 0
-    const { mpp, settled } = createTill({}, { deadlines: { settle: 1000, wait: 10_000, lease: 3000 } })
+    const { mpp, settled } = createTill(
+      {},
+      { deadlines: { settle: 1000, wait: 10_000, lease: 3000 } },
+    )
     const route = mpp.charge(price)(async () => (runs++, await sleep(4600), new Response('slow')))
     const authorization = credential(await challengeOf(route))
     const first = route(present(authorization))
@@ -93,7 +132,9 @@ describe('a recorded payment', () => {
   test('is recovered after its challenge has expired (threat 10)', async () => {
     let runs = 0
     const { mpp, settled } = createTill()
-    const route = mpp.charge({ ...price, expires: 1 })(() => (++runs === 1 ? new Response(null, { status: 500 }) : new Response('here')))
+    const route = mpp.charge({ ...price, expires: 1 })(() =>
+      ++runs === 1 ? new Response(null, { status: 500 }) : new Response('here'),
+    )
     const { authorization } = await buy(route)
     await sleep(1100)
     expect(await (await route(present(authorization))).text()).toBe('here')
@@ -108,7 +149,11 @@ describe('a recorded payment', () => {
     const unpaid = credential(await challengeOf(before))
     const { response, authorization } = await buy(before)
     const again = await after(present(authorization))
-    expect([again.status, await again.text(), again.headers.get('payment-receipt')]).toEqual([200, 'bought', response.headers.get('payment-receipt')])
+    expect([again.status, await again.text(), again.headers.get('payment-receipt')]).toEqual([
+      200,
+      'bought',
+      response.headers.get('payment-receipt'),
+    ])
     expect(await refusal(after(present(unpaid)))).toEqual([402, 'invalid-challenge'])
     expect(settled).toHaveLength(1)
   })
@@ -116,8 +161,12 @@ describe('a recorded payment', () => {
   test('is recovered when its proof no longer passes, spent as it is', async () => {
     const spent = new Set<string>()
     const { mpp } = createTill({
-      validate: ({ credential: { payload } }) => (spent.has(payload.token) ? Outcome.rejected('verification-failed') : true),
-      settle: ({ credential: { payload } }) => (spent.add(payload.token), { reference: payload.token }),
+      validate: ({ credential: { payload } }) =>
+        spent.has(payload.token) ? Outcome.rejected('verification-failed') : true,
+      settle: ({ credential: { payload } }) => (
+        spent.add(payload.token),
+        { reference: payload.token }
+      ),
     })
     const route = mpp.charge(price)(() => new Response('the answer'))
     const { authorization } = await buy(route)
@@ -143,9 +192,17 @@ describe('a recorded payment', () => {
     const challenge = await challengeOf(route)
     const authorization = credential(challenge, 'mine')
     await route(present(authorization))
-    expect(await refusal(route(present(authorization, {}, 'https://api.example.com/other')))).toEqual([402, 'invalid-challenge'])
-    expect(await refusal(route(present(authorization, { method: 'POST', body: 'x' })))).toEqual([402, 'invalid-challenge'])
-    expect(await refusal(route(present(credential(challenge, 'mine', 'did:key:other'))))).toEqual([402, 'invalid-challenge'])
+    expect(
+      await refusal(route(present(authorization, {}, 'https://api.example.com/other'))),
+    ).toEqual([402, 'invalid-challenge'])
+    expect(await refusal(route(present(authorization, { method: 'POST', body: 'x' })))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
+    expect(await refusal(route(present(credential(challenge, 'mine', 'did:key:other'))))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
   })
 })
 
@@ -153,7 +210,11 @@ describe('a server that dies', () => {
   /** A store whose writes after a point never come back, as those of a killed process. */
   function dying(store: Store.Store, from: (call: string, state: string) => boolean): Store.Store {
     let dead = false
-    const guard = async <value>(call: string, written: unknown, act: () => Promise<value>): Promise<value> => {
+    const guard = async <value>(
+      call: string,
+      written: unknown,
+      act: () => Promise<value>,
+    ): Promise<value> => {
       dead ||= from(call, (written as { state?: string } | undefined)?.state ?? '')
       return dead ? new Promise(() => undefined) : act()
     }
@@ -161,11 +222,10 @@ describe('a server that dies', () => {
       ...store,
       get: (key) => guard('get', undefined, () => store.get(key)),
       delete: (key) => guard('delete', undefined, () => store.delete(key)),
-      claim: (entries) => store.claim(entries).then((found) => guard('claim', entries[0]?.value, async () => found)),
+      claim: (entries) =>
+        store.claim(entries).then((found) => guard('claim', entries[0]?.value, async () => found)),
       update: (key, change, options) => {
-        let written: unknown
-        change(options.from)
-        written = change(options.from)
+        const written = change(options.from)
         return guard('update', written, () => store.update(key, change, options))
       },
     }
@@ -175,35 +235,51 @@ describe('a server that dies', () => {
     ['between claim and settlement', 'claim', 'claimed', 0],
     ['between settlement and its record', 'update', 'settled', 1],
     ['between record and delivery', 'update', 'delivered', 1],
-  ])('%s: the same credential gets the page from another, with one settlement in all (threat 9) (threat 10)', async (_, call, state, already) => {
-    const store = Store.memory()
-    const book = new Map<string, string>()
-    const hooks = {
-      settle: ({ challenge }: { challenge: Challenge.Challenge<{ amount: string; currency: string }> }) => {
-        if (book.has(challenge.id)) throw new Error('settled twice')
-        book.set(challenge.id, `r${book.size}`)
-        return { reference: book.get(challenge.id) ?? '' }
-      },
-      reconcile: ({ challenge }: { challenge: Challenge.Challenge<{ amount: string; currency: string }> }) => {
-        const reference = book.get(challenge.id)
-        return reference === undefined ? Outcome.unsettled() : Outcome.settled({ reference })
-      },
-    }
-    const first = createTill(hooks, { deadlines, store: dying(store, (did, wrote) => did === call && wrote === state) })
-    const second = createTill(hooks, { deadlines, store })
-    const authorization = credential(await challengeOf(first.mpp.charge(price)(() => new Response('page'))))
-    void first.mpp.charge(price)(() => new Response('page'))(present(authorization))
-    await sleep(20)
-    expect(book.size).toBe(already)
-    const route = second.mpp.charge(price)(() => new Response('page'))
-    expect(await refusal(route(present(authorization)))).toEqual([409, 'payment-in-progress'])
-    await sleep(170)
-    let answer = await route(present(authorization))
-    // What was never settled is tried anew by a further visit.
-    if (answer.status === 503) answer = await route(present(authorization))
-    expect([answer.status, await answer.text()]).toEqual([200, 'page'])
-    expect(book.size).toBe(1)
-  })
+  ])(
+    '%s: the same credential gets the page from another, with one settlement in all (threat 9) (threat 10)',
+    async (_, call, state, already) => {
+      const store = Store.memory()
+      const book = new Map<string, string>()
+      const hooks = {
+        settle: ({
+          challenge,
+        }: {
+          challenge: Challenge.Challenge<{ amount: string; currency: string }>
+        }) => {
+          if (book.has(challenge.id)) throw new Error('settled twice')
+          book.set(challenge.id, `r${book.size}`)
+          return { reference: book.get(challenge.id) ?? '' }
+        },
+        reconcile: ({
+          challenge,
+        }: {
+          challenge: Challenge.Challenge<{ amount: string; currency: string }>
+        }) => {
+          const reference = book.get(challenge.id)
+          return reference === undefined ? Outcome.unsettled() : Outcome.settled({ reference })
+        },
+      }
+      const first = createTill(hooks, {
+        deadlines,
+        store: dying(store, (did, wrote) => did === call && wrote === state),
+      })
+      const second = createTill(hooks, { deadlines, store })
+      const authorization = credential(
+        await challengeOf(first.mpp.charge(price)(() => new Response('page'))),
+      )
+      void first.mpp.charge(price)(() => new Response('page'))(present(authorization))
+      await sleep(20)
+      expect(book.size).toBe(already)
+      const route = second.mpp.charge(price)(() => new Response('page'))
+      expect(await refusal(route(present(authorization)))).toEqual([409, 'payment-in-progress'])
+      await sleep(170)
+      let answer = await route(present(authorization))
+      // What was never settled is tried anew by a further visit.
+      if (answer.status === 503) answer = await route(present(authorization))
+      expect([answer.status, await answer.text()]).toEqual([200, 'page'])
+      expect(book.size).toBe(1)
+    },
+  )
 
   describe('by SIGKILL, over a store on disk', () => {
     const children: ChildProcess[] = []
@@ -215,37 +291,45 @@ describe('a server that dies', () => {
 
     /** Starts a server that stops still at a point of the payment and says so. */
     async function start(folder: string, stopAt: string, port = '0') {
-      const child = spawn(process.execPath, [new URL('./dying-server.mjs', import.meta.url).pathname, folder, stopAt, port], { stdio: ['ignore', 'pipe', 'inherit'] })
+      const child = spawn(
+        process.execPath,
+        [new URL('./dying-server.mjs', import.meta.url).pathname, folder, stopAt, port],
+        { stdio: ['ignore', 'pipe', 'inherit'] },
+      )
       children.push(child)
       const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
       const line = async () => String((await lines.next()).value)
       return { child, line, url: await line() }
     }
 
-    test.each(['settle', 'record', 'deliver'])('at %s: the same credential gets the page, with one settlement (threat 9) (threat 10)', async (stopAt) => {
-      const folder = mkdtempSync(join(tmpdir(), 'polyrail-till-'))
-      folders.push(folder)
-      const { child, line, url } = await start(folder, stopAt)
-      const [challenge] = Challenge.parse((await fetch(url)).headers)
-      const authorization = credential(challenge as Challenge.Challenge, 'my-token')
-      const lost = fetch(url, { headers: { authorization } }).catch(() => 'lost')
-      expect(await line()).toBe(`stopped at ${stopAt}`)
-      child.kill('SIGKILL')
-      expect(await lost).toBe('lost')
+    test.each(['settle', 'record', 'deliver'])(
+      'at %s: the same credential gets the page, with one settlement (threat 9) (threat 10)',
+      async (stopAt) => {
+        const folder = mkdtempSync(join(tmpdir(), 'polyrail-till-'))
+        folders.push(folder)
+        const { child, line, url } = await start(folder, stopAt)
+        const [challenge] = Challenge.parse((await fetch(url)).headers)
+        const authorization = credential(challenge as Challenge.Challenge, 'my-token')
+        const lost = fetch(url, { headers: { authorization } }).catch(() => 'lost')
+        expect(await line()).toBe(`stopped at ${stopAt}`)
+        child.kill('SIGKILL')
+        expect(await lost).toBe('lost')
 
-      const next = await start(folder, 'never', new URL(url).port)
-      let response: Response
-      do {
-        await sleep(100)
-        response = await fetch(next.url, { headers: { authorization } })
-      } while ([409, 503].includes(response.status))
-      expect([response.status, await response.text()]).toEqual([200, 'the page'])
-      expect(Receipt.fromResponse(response)?.reference).toBe('receipt of my-token')
-      const ledger = fileStore(join(folder, 'ledger'))
-      expect(await ledger.get('my-token')).toBe(1)
-      const replayed = await fetch(next.url, { headers: { authorization } })
-      expect([replayed.status, await replayed.text()]).toEqual([200, 'the page'])
-    }, 20_000)
+        const next = await start(folder, 'never', new URL(url).port)
+        let response: Response
+        do {
+          await sleep(100)
+          response = await fetch(next.url, { headers: { authorization } })
+        } while ([409, 503].includes(response.status))
+        expect([response.status, await response.text()]).toEqual([200, 'the page'])
+        expect(Receipt.fromResponse(response)?.reference).toBe('receipt of my-token')
+        const ledger = fileStore(join(folder, 'ledger'))
+        expect(await ledger.get('my-token')).toBe(1)
+        const replayed = await fetch(next.url, { headers: { authorization } })
+        expect([replayed.status, await replayed.text()]).toEqual([200, 'the page'])
+      },
+      20_000,
+    )
   })
 })
 
@@ -280,7 +364,9 @@ describe('an interrupted claim', () => {
 test('many rails and servers on one store leave nothing behind but what must be remembered', async () => {
   let now = Date.now()
   const store = Store.memory({ now: () => now })
-  const { server } = createRail({ replayKey: ({ credential: { payload } }) => ({ key: payload.token, ttl: 60 }) })
+  const { server } = createRail({
+    replayKey: ({ credential: { payload } }) => ({ key: payload.token, ttl: 60 }),
+  })
   const mpp = Mpp.create({ methods: [server], realm, secretKey, store })
   const route = mpp.charge(price)(() => new Response('x'))
   for (let visit = 0; visit < 200; visit++) await buy(route)

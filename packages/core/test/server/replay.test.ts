@@ -1,7 +1,24 @@
 import { Challenge, Receipt } from '@polyrail/core'
 import { Method, Mpp, Store } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
-import { buy, challengeOf, createRail, createTill, credential, named, newToken, plain, present, price, realm, refusal, secretKey, sleep, url, type Route } from './till.js'
+import {
+  buy,
+  challengeOf,
+  createRail,
+  createTill,
+  credential,
+  named,
+  newToken,
+  plain,
+  present,
+  price,
+  realm,
+  refusal,
+  secretKey,
+  sleep,
+  url,
+  type Route,
+} from './till.js'
 
 /** The memory store without its wake-up, as most remote stores are. */
 function withoutWait(): Store.Store {
@@ -56,13 +73,18 @@ describe('a proof', () => {
 
   test('pays once across intents of its method (threat 1)', async () => {
     const charge = createRail()
-    const session = Method.toServer(Method.from({ name: 'points', intent: 'session', schema: charge.server.schema }), {
-      settle: () => ({ reference: 'second' }),
-      replayKey: ({ credential: { payload } }) => payload.token,
-    })
+    const session = Method.toServer(
+      Method.from({ name: 'points', intent: 'session', schema: charge.server.schema }),
+      {
+        settle: () => ({ reference: 'second' }),
+        replayKey: ({ credential: { payload } }) => payload.token,
+      },
+    )
     const mpp = Mpp.create({ methods: [charge.server, session], realm, secretKey })
     await buy(plain(mpp.points.charge(price)), 'one')
-    expect(await refusal((await buy(plain(mpp.points.session(price)), 'one')).response)).toEqual(used)
+    expect(await refusal((await buy(plain(mpp.points.session(price)), 'one')).response)).toEqual(
+      used,
+    )
   })
 
   test('pays once across servers with secrets of their own on one store (threat 1)', async () => {
@@ -70,7 +92,9 @@ describe('a proof', () => {
     const first = createTill({}, { store })
     const second = createTill({}, { store, realm: 'other.example.com', secretKey: 'z'.repeat(32) })
     await buy(plain(first.mpp.charge(price)), 'one')
-    expect(await refusal((await buy(plain(second.mpp.charge(price)), 'one')).response)).toEqual(used)
+    expect(await refusal((await buy(plain(second.mpp.charge(price)), 'one')).response)).toEqual(
+      used,
+    )
   })
 
   test('of one method is no proof of another', async () => {
@@ -93,7 +117,10 @@ describe('a proof', () => {
   test('is remembered for as long as its network takes it, and never less than its challenge', async () => {
     let now = Date.now()
     const store = Store.memory({ now: () => now })
-    const { mpp } = createTill({ replayKey: ({ credential: { payload } }) => ({ key: payload.token, ttl: 10 }) }, { store })
+    const { mpp } = createTill(
+      { replayKey: ({ credential: { payload } }) => ({ key: payload.token, ttl: 10 }) },
+      { store },
+    )
     const route = plain(mpp.charge(price))
     await buy(route, 'one')
     now += 400_000
@@ -112,7 +139,9 @@ describe('a proof', () => {
       const route = plain(mpp.charge(price))
       const token = newToken()
       const challenges = await Promise.all(Array.from({ length: 20 }, () => challengeOf(route)))
-      const answers = await Promise.all(challenges.map((challenge) => route(present(credential(challenge, token)))))
+      const answers = await Promise.all(
+        challenges.map((challenge) => route(present(credential(challenge, token)))),
+      )
       expect(answers.filter(({ status }) => status === 200)).toHaveLength(1)
       expect(answers.filter(({ status }) => status === 402)).toHaveLength(19)
       expect(settled).toEqual([token])
@@ -123,7 +152,11 @@ describe('a proof', () => {
 describe('1,000 copies of one credential at once', () => {
   const COPIES = 1000
 
-  type Setting = { routes: Route[]; challenge: Challenge.Challenge; counts: { settled: number; delivered: number } }
+  type Setting = {
+    routes: Route[]
+    challenge: Challenge.Challenge
+    counts: { settled: number; delivered: number }
+  }
 
   async function setUp(stores: Store.Store[], form: 'plain' | 'wrapped'): Promise<Setting> {
     const counts = { settled: 0, delivered: 0 }
@@ -139,14 +172,20 @@ describe('1,000 copies of one credential at once', () => {
     }
     const routes = stores.map((store) => {
       const { mpp } = createTill({ settle }, { store, deadlines: { wait: 9000 } })
-      return form === 'plain' ? plain(mpp.charge(price), application) : mpp.charge(price)(application)
+      return form === 'plain'
+        ? plain(mpp.charge(price), application)
+        : mpp.charge(price)(application)
     })
     return { routes, challenge: await challengeOf(routes[0] as Route), counts }
   }
 
   async function storm({ routes, challenge }: Setting, copies = COPIES): Promise<Response[]> {
     const authorization = credential(challenge)
-    return Promise.all(Array.from({ length: copies }, (_, copy) => (routes[copy % routes.length] as Route)(present(authorization))))
+    return Promise.all(
+      Array.from({ length: copies }, (_, copy) =>
+        (routes[copy % routes.length] as Route)(present(authorization)),
+      ),
+    )
   }
 
   const shared = (store: Store.Store) => [store, store]
@@ -156,28 +195,39 @@ describe('1,000 copies of one credential at once', () => {
     ['two servers and a remote backend', () => shared(remote()), 300],
   ]
 
-  test.each(places)('on %s, plain: one settlement, one delivery [core-071] [core-072] [core-073] [charge-010] (threat 2)', async (_, stores, copies) => {
-    const setting = await setUp(stores(), 'plain')
-    const began = performance.now()
-    const answers = await storm(setting, copies)
-    expect(setting.counts).toEqual({ settled: 1, delivered: 1 })
-    const paid = answers.filter(({ status }) => status === 200)
-    expect(paid).toHaveLength(1)
-    expect(paid.filter((answer) => Receipt.fromResponse(answer))).toHaveLength(1)
-    for (const answer of answers) if (answer.status !== 200) expect([402, 409]).toContain(answer.status)
-    expect(performance.now() - began).toBeLessThan(8000)
-  }, 30_000)
+  test.each(places)(
+    'on %s, plain: one settlement, one delivery [core-071] [core-072] [core-073] [charge-010] (threat 2)',
+    async (_, stores, copies) => {
+      const setting = await setUp(stores(), 'plain')
+      const began = performance.now()
+      const answers = await storm(setting, copies)
+      expect(setting.counts).toEqual({ settled: 1, delivered: 1 })
+      const paid = answers.filter(({ status }) => status === 200)
+      expect(paid).toHaveLength(1)
+      expect(paid.filter((answer) => Receipt.fromResponse(answer))).toHaveLength(1)
+      for (const answer of answers)
+        if (answer.status !== 200) expect([402, 409]).toContain(answer.status)
+      expect(performance.now() - began).toBeLessThan(8000)
+    },
+    30_000,
+  )
 
-  test.each(places)('on %s, wrapped: one settlement, one run, the same answer for all [core-070] [core-071] (threat 2) (threat 10)', async (_, stores, copies) => {
-    const setting = await setUp(stores(), 'wrapped')
-    const began = performance.now()
-    const answers = await storm(setting, copies)
-    expect(setting.counts).toEqual({ settled: 1, delivered: 1 })
-    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
-    expect(new Set(answers.map(({ headers }) => headers.get('payment-receipt'))).size).toBe(1)
-    expect(new Set(await Promise.all(answers.map((answer) => answer.text())))).toEqual(new Set(['{"serial":1}']))
-    expect(performance.now() - began).toBeLessThan(8000)
-  }, 30_000)
+  test.each(places)(
+    'on %s, wrapped: one settlement, one run, the same answer for all [core-070] [core-071] (threat 2) (threat 10)',
+    async (_, stores, copies) => {
+      const setting = await setUp(stores(), 'wrapped')
+      const began = performance.now()
+      const answers = await storm(setting, copies)
+      expect(setting.counts).toEqual({ settled: 1, delivered: 1 })
+      expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+      expect(new Set(answers.map(({ headers }) => headers.get('payment-receipt'))).size).toBe(1)
+      expect(new Set(await Promise.all(answers.map((answer) => answer.text())))).toEqual(
+        new Set(['{"serial":1}']),
+      )
+      expect(performance.now() - began).toBeLessThan(8000)
+    },
+    30_000,
+  )
 
   test('copies are woken when the answer is there, and do not sit out their wait', async () => {
     for (let round = 0; round < 20; round++) {
@@ -190,7 +240,9 @@ describe('1,000 copies of one credential at once', () => {
       })
       const authorization = credential(await challengeOf(route))
       const began = performance.now()
-      const answers = await Promise.all(Array.from({ length: 40 }, () => route(present(authorization))))
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, () => route(present(authorization))),
+      )
       expect(answers.every(({ status }) => status === 200)).toBe(true)
       expect(runs).toBe(1)
       expect(performance.now() - began).toBeLessThan(1500)
@@ -208,13 +260,21 @@ describe('1,000 copies of one credential at once', () => {
     const route = mpp.charge(price)(async () => (await sleep(40), new Response('ok')))
     const authorization = credential(await challengeOf(route))
     const began = performance.now()
-    const answers = await Promise.all(Array.from({ length: 60 }, async (_, copy) => (await sleep(copy), route(present(authorization)))))
+    const answers = await Promise.all(
+      Array.from(
+        { length: 60 },
+        async (_, copy) => (await sleep(copy), route(present(authorization))),
+      ),
+    )
     expect(answers.every(({ status }) => status === 200)).toBe(true)
     expect(performance.now() - began).toBeLessThan(3000)
   })
 
   test('a copy that waits too long gets 409 with Retry-After, and no challenge', async () => {
-    const { mpp, settled } = createTill({ settle: async () => (await sleep(200), { reference: 'r' }) }, { deadlines: { wait: 30 } })
+    const { mpp, settled } = createTill(
+      { settle: async () => (await sleep(200), { reference: 'r' }) },
+      { deadlines: { wait: 30 } },
+    )
     const route = plain(mpp.charge(price))
     const authorization = credential(await challengeOf(route))
     const first = route(present(authorization))

@@ -1,7 +1,20 @@
 import { Challenge, ChallengeId, Credential, PaymentRequest, Receipt } from '@polyrail/core'
 import { Errors, Mpp, Outcome } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
-import { buy, challengeOf, createTill, credential, plain, present, price, problemOf, realm, refusal, secretKey, url } from './till.js'
+import {
+  buy,
+  challengeOf,
+  createTill,
+  credential,
+  plain,
+  present,
+  price,
+  problemOf,
+  realm,
+  refusal,
+  secretKey,
+  url,
+} from './till.js'
 
 const base = 'https://paymentauth.org/problems/'
 const encode = (text: string) => Buffer.from(text).toString('base64url')
@@ -13,7 +26,12 @@ describe('without a credential', () => {
     const challenge = Challenge.deserialize(response.headers.get('www-authenticate') ?? '')
     expect(response.status).toBe(402)
     const problem = await problemOf(response)
-    expect(problem).toMatchObject({ type: `${base}payment-required`, code: 'payment-required', status: 402, challengeId: challenge?.id })
+    expect(problem).toMatchObject({
+      type: `${base}payment-required`,
+      code: 'payment-required',
+      status: 402,
+      challengeId: challenge?.id,
+    })
   })
 
   test('the challenge has every required parameter and an expiry, bound by the HMAC of the seven slots [core-007] [core-008] [core-009] [core-011] [core-012] [core-018] [core-026] [core-028]', async () => {
@@ -34,8 +52,13 @@ describe('without a credential', () => {
 
   test('opaque is a flat map of strings in canonical JSON, and bound [core-021] [core-023] [core-024]', async () => {
     const { mpp } = createTill()
-    const { wire } = await challengeOf(plain(mpp.charge({ ...price, meta: { zebra: 'zürich', apple: '☃' } })))
-    const opaque = JSON.parse(Buffer.from(wire.opaque ?? '', 'base64url').toString()) as Record<string, unknown>
+    const { wire } = await challengeOf(
+      plain(mpp.charge({ ...price, meta: { zebra: 'zürich', apple: '☃' } })),
+    )
+    const opaque = JSON.parse(Buffer.from(wire.opaque ?? '', 'base64url').toString()) as Record<
+      string,
+      unknown
+    >
     expect(opaque).toMatchObject({ zebra: 'zürich', apple: '☃' })
     expect(Object.values(opaque).every((value) => typeof value === 'string')).toBe(true)
     expect(wire.opaque).toBe(PaymentRequest.serialize(opaque))
@@ -57,7 +80,10 @@ describe('without a credential', () => {
 
   test('another scheme alone counts as no payment', async () => {
     const { mpp } = createTill()
-    expect(await refusal(plain(mpp.charge(price))(present('Bearer abc')))).toEqual([402, 'payment-required'])
+    expect(await refusal(plain(mpp.charge(price))(present('Bearer abc')))).toEqual([
+      402,
+      'payment-required',
+    ])
   })
 })
 
@@ -71,36 +97,67 @@ describe('a malformed credential', () => {
     ['JSON that is no object', `Payment ${encode('[]')}`],
     ['null', `Payment ${encode('null')}`],
     ['no challenge', `Payment ${encode('{"payload":{}}')}`],
-    ['no payload', `Payment ${encode('{"challenge":{"id":"a","realm":"r","method":"points","intent":"charge","request":"e30"}}')}`],
-    ['an empty id', `Payment ${encode('{"challenge":{"id":"","realm":"r","method":"points","intent":"charge","request":"e30"},"payload":{}}')}`],
+    [
+      'no payload',
+      `Payment ${encode('{"challenge":{"id":"a","realm":"r","method":"points","intent":"charge","request":"e30"}}')}`,
+    ],
+    [
+      'an empty id',
+      `Payment ${encode('{"challenge":{"id":"","realm":"r","method":"points","intent":"charge","request":"e30"},"payload":{}}')}`,
+    ],
     ['auth-params instead', 'Payment id="a", realm="b"'],
-    ['nesting without end', `Payment ${encode(`{"challenge":${'['.repeat(5000)}${']'.repeat(5000)},"payload":{}}`)}`],
-    ['a polluting member', `Payment ${encode('{"challenge":{"id":"a","realm":"r","method":"points","intent":"charge","request":"e30"},"payload":{"__proto__":{"token":"x"}}}')}`],
+    [
+      'nesting without end',
+      `Payment ${encode(`{"challenge":${'['.repeat(5000)}${']'.repeat(5000)},"payload":{}}`)}`,
+    ],
+    [
+      'a polluting member',
+      `Payment ${encode('{"challenge":{"id":"a","realm":"r","method":"points","intent":"charge","request":"e30"},"payload":{"__proto__":{"token":"x"}}}')}`,
+    ],
   ])('%s: 402 malformed-credential with a fresh challenge (threat 7)', async (_, authorization) => {
     const { mpp, settled } = createTill()
-    expect(await refusal(plain(mpp.charge(price))(present(authorization)))).toEqual([402, 'malformed-credential'])
+    expect(await refusal(plain(mpp.charge(price))(present(authorization)))).toEqual([
+      402,
+      'malformed-credential',
+    ])
     expect(settled).toEqual([])
   })
 
   test('a payload that its method does not know: 402 malformed-credential', async () => {
     const { mpp } = createTill()
     const route = plain(mpp.charge(price))
-    const authorization = Credential.serialize({ challenge: await challengeOf(route), payload: { token: 5 } })
+    const authorization = Credential.serialize({
+      challenge: await challengeOf(route),
+      payload: { token: 5 },
+    })
     expect(await refusal(route(present(authorization)))).toEqual([402, 'malformed-credential'])
   })
 
   test('a payload that makes the method’s schema throw: 402 malformed-credential (threat 7)', async () => {
     const { server } = createTill()
-    const validate = (value: unknown) => ({ value: { token: (value as { token: { deep: string } }).token.deep.trim() } })
-    const method = { ...server, schema: { ...server.schema, credential: { payload: { '~standard': { version: 1 as const, vendor: 'test', validate } } } } }
+    const validate = (value: unknown) => ({
+      value: { token: (value as { token: { deep: string } }).token.deep.trim() },
+    })
+    const method = {
+      ...server,
+      schema: {
+        ...server.schema,
+        credential: { payload: { '~standard': { version: 1 as const, vendor: 'test', validate } } },
+      },
+    }
     const mpp = Mpp.create({ methods: [method], realm, secretKey })
     const route = plain(mpp.charge(price))
-    expect(await refusal(route(present(credential(await challengeOf(route)))))).toEqual([402, 'malformed-credential'])
+    expect(await refusal(route(present(credential(await challengeOf(route)))))).toEqual([
+      402,
+      'malformed-credential',
+    ])
   })
 
   test('its problem says nothing of what was sent (threat 16) [core-059]', async () => {
     const { mpp } = createTill()
-    const response = await plain(mpp.charge(price))(present(`Payment ${encode('{"secret":"s3cr3t"}')}`))
+    const response = await plain(mpp.charge(price))(
+      present(`Payment ${encode('{"secret":"s3cr3t"}')}`),
+    )
     expect(await response.text()).not.toMatch(/s3cr3t|secret/)
   })
 })
@@ -111,7 +168,9 @@ describe('an invalid challenge', () => {
     const route = plain(mpp.charge(price))
     const { wire } = await challengeOf(route)
     const response = await route(present(credential({ ...wire, id: 'x7Tg2pLqR9mKvNwY3hBcZa' })))
-    expect(Challenge.deserialize(response.headers.get('www-authenticate') ?? '')?.id).not.toBe(wire.id)
+    expect(Challenge.deserialize(response.headers.get('www-authenticate') ?? '')?.id).not.toBe(
+      wire.id,
+    )
     expect(await refusal(response)).toEqual([402, 'invalid-challenge'])
   })
 
@@ -121,7 +180,10 @@ describe('an invalid challenge', () => {
     const authorization = credential(await challengeOf(route))
     await new Promise((resolve) => setTimeout(resolve, 5))
     const response = await route(present(authorization))
-    expect(await problemOf(response)).toMatchObject({ code: 'invalid-challenge', detail: expect.stringContaining('expired') as string })
+    expect(await problemOf(response)).toMatchObject({
+      code: 'invalid-challenge',
+      detail: expect.stringContaining('expired') as string,
+    })
     expect(settled).toEqual([])
   })
 
@@ -139,7 +201,10 @@ describe('an invalid challenge', () => {
     const route = plain(mpp.charge(price))
     const challenge = await challengeOf(route)
     expect((await route(present(credential(challenge, 'one')))).status).toBe(200)
-    expect(await refusal(route(present(credential(challenge, 'two'))))).toEqual([402, 'invalid-challenge'])
+    expect(await refusal(route(present(credential(challenge, 'two'))))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
     expect(settled).toEqual(['one'])
     expect((await route(present(credential(await challengeOf(route), 'two')))).status).toBe(200)
   })
@@ -148,14 +213,31 @@ describe('an invalid challenge', () => {
 describe('a bad proof', () => {
   test('402 verification-failed with a fresh challenge [core-035] [charge-001]', async () => {
     const { mpp, settled } = createTill()
-    expect(await refusal((await buy(plain(mpp.charge(price)), 'bad')).response)).toEqual([402, 'verification-failed'])
+    expect(await refusal((await buy(plain(mpp.charge(price)), 'bad')).response)).toEqual([
+      402,
+      'verification-failed',
+    ])
     expect(settled).toEqual([])
   })
 
   test('the problem that the method names, its code and its public details [core-043]', async () => {
-    const { mpp } = createTill({ validate: () => Outcome.rejected('payment-insufficient', { detail: 'Two short.', short: 2 }, { cause: 'inner workings' }) })
+    const { mpp } = createTill({
+      validate: () =>
+        Outcome.rejected(
+          'payment-insufficient',
+          { detail: 'Two short.', short: 2 },
+          { cause: 'inner workings' },
+        ),
+    })
     const problem = await problemOf((await buy(plain(mpp.charge(price)))).response)
-    expect(problem).toEqual({ type: `${base}payment-insufficient`, title: 'Payment Insufficient', status: 402, detail: 'Two short.', code: 'payment-insufficient', short: 2 })
+    expect(problem).toEqual({
+      type: `${base}payment-insufficient`,
+      title: 'Payment Insufficient',
+      status: 402,
+      detail: 'Two short.',
+      code: 'payment-insufficient',
+      short: 2,
+    })
   })
 
   test('a PaymentError thrown is the problem that it carries', async () => {
@@ -203,14 +285,28 @@ describe('a good payment', () => {
   test('the receipt keeps the fields and the time of the method, and nothing of `settlement`', async () => {
     const timestamp = '2026-01-02T03:04:05Z'
     const { mpp } = createTill({
-      settle: () => Outcome.settled({ reference: 'r', timestamp, receipt: { chain: 4217, status: 'failed', method: 'other' }, settlement: { balance: 'private' } }),
+      settle: () =>
+        Outcome.settled({
+          reference: 'r',
+          timestamp,
+          receipt: { chain: 4217, status: 'failed', method: 'other' },
+          settlement: { balance: 'private' },
+        }),
     })
     let settlement: unknown
-    const { response } = await buy(plain(mpp.charge(price), (payment) => {
-      settlement = payment.status === 200 && payment.settlement
-      return new Response('x')
-    }))
-    expect(Receipt.fromResponse(response)).toEqual({ status: 'success', method: 'points', reference: 'r', timestamp, chain: 4217 })
+    const { response } = await buy(
+      plain(mpp.charge(price), (payment) => {
+        settlement = payment.status === 200 && payment.settlement
+        return new Response('x')
+      }),
+    )
+    expect(Receipt.fromResponse(response)).toEqual({
+      status: 'success',
+      method: 'points',
+      reference: 'r',
+      timestamp,
+      chain: 4217,
+    })
     expect(settlement).toEqual({ balance: 'private' })
   })
 
@@ -228,7 +324,11 @@ describe('a good payment', () => {
     const { mpp } = createTill()
     const route = plain(mpp.charge(price))
     const { wire } = await challengeOf(route)
-    const text = JSON.stringify({ challenge: { ...wire, novel: 'x', count: 5 }, payload: { token: 't1', extra: [] }, version: 9 })
+    const text = JSON.stringify({
+      challenge: { ...wire, novel: 'x', count: 5 },
+      payload: { token: 't1', extra: [] },
+      version: 9,
+    })
     expect((await route(present(`Payment ${encode(text)}`))).status).toBe(200)
   })
 
@@ -245,8 +345,14 @@ describe('the other refusals', () => {
     const { mpp } = createTill()
     const route = plain(mpp.charge(price))
     const { wire } = await challengeOf(route)
-    expect(await refusal(route(present(credential({ ...wire, method: 'doubloons' }))))).toEqual([400, 'method-unsupported'])
-    expect(await refusal(route(present(credential({ ...wire, intent: 'session' }))))).toEqual([400, 'method-unsupported'])
+    expect(await refusal(route(present(credential({ ...wire, method: 'doubloons' }))))).toEqual([
+      400,
+      'method-unsupported',
+    ])
+    expect(await refusal(route(present(credential({ ...wire, intent: 'session' }))))).toEqual([
+      400,
+      'method-unsupported',
+    ])
   })
 
   test('two credentials: 400 multiple-credentials, and neither is spent', async () => {
@@ -255,8 +361,14 @@ describe('the other refusals', () => {
     const one = credential(await challengeOf(route))
     const two = credential(await challengeOf(route))
     expect(await refusal(route(present(`${one}, ${two}`)))).toEqual([400, 'multiple-credentials'])
-    const headers = new Headers([['authorization', one], ['authorization', one]])
-    expect(await refusal(route(new Request(url, { headers })))).toEqual([400, 'multiple-credentials'])
+    const headers = new Headers([
+      ['authorization', one],
+      ['authorization', one],
+    ])
+    expect(await refusal(route(new Request(url, { headers })))).toEqual([
+      400,
+      'multiple-credentials',
+    ])
     expect(settled).toEqual([])
   })
 

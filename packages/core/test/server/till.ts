@@ -39,7 +39,8 @@ export function createRail(hooks: Hooks = {}, method: Points = points) {
 }
 
 /** A rail of another name. */
-export const named = (name: string): Points => Method.from({ name, intent: 'charge', schema }) as unknown as Points
+export const named = (name: string): Points =>
+  Method.from({ name, intent: 'charge', schema }) as unknown as Points
 
 type Config = Omit<Parameters<typeof Mpp.create>[0], 'methods'>
 
@@ -56,7 +57,10 @@ export type Route = (request: Request) => Promise<Response>
 export const ok = (): Response => Response.json({ data: 'paid for' })
 
 /** The plain form as a route. */
-export function plain(handler: Mpp.Handler, application: (payment: Mpp.Payment) => Response | Promise<Response> = ok): Route {
+export function plain(
+  handler: Mpp.Handler,
+  application: (payment: Mpp.Payment) => Response | Promise<Response> = ok,
+): Route {
   return async (request) => {
     const payment = await handler(request)
     if (payment.status === 402) return payment.challenge
@@ -65,14 +69,18 @@ export function plain(handler: Mpp.Handler, application: (payment: Mpp.Payment) 
 }
 
 /** What an unpaid request is offered. */
-export async function challengesOf(route: Route, request = new Request(url)): Promise<Challenge.Challenge[]> {
+export async function challengesOf(
+  route: Route,
+  request = new Request(url),
+): Promise<Challenge.Challenge[]> {
   return Challenge.parse((await route(request)).headers)
 }
 
 /** The only challenge of an unpaid request. */
 export async function challengeOf(route: Route, request?: Request): Promise<Challenge.Challenge> {
   const [challenge, ...more] = await challengesOf(route, request)
-  if (!challenge || more.length > 0) throw new Error(`The route offered ${challenge ? 'several' : 'no'} challenges.`)
+  if (!challenge || more.length > 0)
+    throw new Error(`The route offered ${challenge ? 'several' : 'no'} challenges.`)
   return challenge
 }
 
@@ -80,8 +88,11 @@ let tokens = 0
 export const newToken = (): string => `token-${process.pid}-${++tokens}`
 
 /** An `Authorization` value that pays a challenge. */
-export const credential = (challenge: Challenge.Challenge | Challenge.Wire, token = newToken(), source?: string): string =>
-  Credential.serialize({ challenge, payload: { token }, source })
+export const credential = (
+  challenge: Challenge.Challenge | Challenge.Wire,
+  token = newToken(),
+  source?: string,
+): string => Credential.serialize({ challenge, payload: { token }, source })
 
 /** A request with a credential. */
 export const present = (authorization: string, init: RequestInit = {}, to = url): Request => {
@@ -91,7 +102,10 @@ export const present = (authorization: string, init: RequestInit = {}, to = url)
 }
 
 /** Buys once: asks, pays and asks again. */
-export async function buy(route: Route, token?: string): Promise<{ response: Response; authorization: string }> {
+export async function buy(
+  route: Route,
+  token?: string,
+): Promise<{ response: Response; authorization: string }> {
   const authorization = credential(await challengeOf(route), token)
   return { response: await route(present(authorization)), authorization }
 }
@@ -99,10 +113,13 @@ export async function buy(route: Route, token?: string): Promise<{ response: Res
 /** The problem of a refusal, after the checks that every refusal must stand. */
 export async function problemOf(response: Response): Promise<Errors.Problem> {
   const challenged = response.headers.has('www-authenticate')
-  if (response.headers.get('content-type') !== 'application/problem+json') throw new Error('A refusal is a problem document.')
-  if (response.headers.get('cache-control') !== 'no-store') throw new Error('A refusal is never cached.')
+  if (response.headers.get('content-type') !== 'application/problem+json')
+    throw new Error('A refusal is a problem document.')
+  if (response.headers.get('cache-control') !== 'no-store')
+    throw new Error('A refusal is never cached.')
   if (response.headers.has('payment-receipt')) throw new Error('A refusal carries no receipt.')
-  if (challenged !== (response.status === 402)) throw new Error(`A ${response.status} ${challenged ? 'carries' : 'lacks'} a challenge.`)
+  if (challenged !== (response.status === 402))
+    throw new Error(`A ${response.status} ${challenged ? 'carries' : 'lacks'} a challenge.`)
   const problem = (await response.json()) as Errors.Problem
   if (problem.status !== response.status) throw new Error('The problem tells another status.')
   return problem
@@ -114,7 +131,8 @@ export async function refusal(response: Response | Promise<Response>): Promise<[
   return [answer.status, (await problemOf(answer)).code]
 }
 
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+export const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A promise to be kept from outside. */
 export function gate<value = void>() {
