@@ -13,7 +13,7 @@ type Layer = Fetch & { [key]?: { below: Fetch; isActive: boolean } }
 export function install(pay: Fetch): () => void {
   const state = { below: globalThis.fetch, isActive: true }
   const layer: Layer = (input, init) => {
-    const target = state.isActive ? pay : bare(state.below)
+    const target = state.isActive ? pay : state.below
     return target(input, init)
   }
   layer[key] = state

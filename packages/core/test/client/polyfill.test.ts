@@ -71,6 +71,20 @@ test('a wrapper of another library between two of them does not make both pay', 
   globalThis.fetch = native
 })
 
+test('one that is restored below another library’s wrapper makes way for the one below it', async () => {
+  const { url } = await open(shop())
+  const below = make()
+  const above = make()
+  const installed = globalThis.fetch
+  globalThis.fetch = (input, init) => installed(input, init)
+  above.restore()
+  expect((await fetch(url)).status).toBe(200)
+  expect([below.paid.length, above.paid.length]).toEqual([1, 0])
+  below.restore()
+  expect((await fetch(url)).status).toBe(402)
+  globalThis.fetch = native
+})
+
 test('one client given as the fetch of another pays once between them', async () => {
   const { url } = await open((_, response) => charge(response))
   const inner = wallet()

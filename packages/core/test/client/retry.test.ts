@@ -272,6 +272,27 @@ describe('the next rail', () => {
     expect([outcome, paid, seen]).toMatchObject([{ code: 'payment-indeterminate' }, [0, 0], 1])
   })
 
+  test('is not tried when an earlier answer was lost, for that one may have been a settlement', async () => {
+    const refused = () =>
+      new Response('{"type":"https://paymentauth.org/problems/verification-failed"}', {
+        status: 402,
+      })
+    const both = () =>
+      new Response('', {
+        status: 402,
+        headers: { 'www-authenticate': `${header()}, ${header({ method: 'coins' })}` },
+      })
+    const [points, coins] = [wallet({ revocable: true }), wallet({ name: 'coins' })]
+    const { fetch } = scripted(both, lose, refused)
+    const mpp = Mpp.create({
+      methods: [points.method, coins.method],
+      policy: { max: { points: '10', coins: '10' } },
+      fetch,
+    })
+    expect((await mpp.fetch('https://a.b/')).status).toBe(402)
+    expect([points.paid.length, coins.paid.length]).toEqual([1, 0])
+  })
+
   test('is asked about again', async () => {
     const approve = vi.fn(
       ({ challenge }: { challenge: { method: string } }) => challenge.method === 'points',

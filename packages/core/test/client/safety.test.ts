@@ -274,6 +274,12 @@ describe('expiry', () => {
     expect(await buy({ expires } as { expires: string })).toMatchObject({ paid: 0, code })
   })
 
+  test('in the past is nothing to ask a person about', async () => {
+    const approve = vi.fn(() => true)
+    const { code } = await buy({ expires: Expires.seconds(-1) }, { approve })
+    expect([code, approve.mock.calls.length]).toEqual(['expired', 0])
+  })
+
   test('may be as far as the policy says', async () => {
     expect((await buy({ expires: Expires.hours(2) }, { ...policy, maxExpiry: 7201 })).paid).toBe(1)
     expect((await buy({ expires: Expires.minutes(5) }, { ...policy, maxExpiry: 60 })).code).toBe(
