@@ -70,13 +70,16 @@ async function updateOptimistically(
   adapter: Adapter,
   { key, change, ttl, from }: update.Options & { key: string; change: update.Change },
 ): Promise<Value | undefined> {
-  let stands = from === undefined ? ((await adapter.get(key)) ?? undefined) : encode(from)
+  let guessed = from !== undefined
+  let stands = guessed ? encode(from) : ((await adapter.get(key)) ?? undefined)
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const current = decode(stands)
     const next = change(current)
-    if (next === undefined) return current
-    if (await adapter.compareAndSet(key, stands, encode(next), { ttl })) return next
+    if (next === undefined && !guessed) return current
+    if (next !== undefined && (await adapter.compareAndSet(key, stands, encode(next), { ttl })))
+      return next
     stands = (await adapter.get(key)) ?? undefined
+    guessed = false
   }
   throw new Error(`Store "${adapter.name}": a key changed ${MOST_TRIES} times during one update.`)
 }
@@ -90,22 +93,25 @@ async function claimAtOnce(adapter: Adapter, entries: readonly Entry[]): Promise
     : { claimed: false, existing: found.existing.map(decode) }
 }
 
-/** The first entry is the challenge and is written last: once it stands, the whole claim does. */
+/**
+ * Writes from the last entry to the first. The first is the challenge: once it stands, the whole claim
+ * does. The proof comes just before it, so that it is never among what is given back: another copy of
+ * this claim may rely on it by then.
+ */
 async function claimInTurn(adapter: Adapter, entries: readonly Entry[]): Promise<Claim> {
-  const [challenge, ...proofs] = entries.map((entry) => ({ ...entry, value: encode(entry.value) }))
+  const [challenge, ...others] = entries.map((entry) => ({ ...entry, value: encode(entry.value) }))
   const standing = async (): Promise<Claim> => ({
     claimed: false,
     existing: await Promise.all(entries.map(async ({ key }) => decode(await adapter.get(key)))),
   })
   if (!challenge || decode(await adapter.get(challenge.key)) !== undefined) return standing()
   const taken: string[] = []
-  for (const { key, value, ttl } of proofs) {
+  for (const { key, value, ttl } of others.toReversed()) {
     if (await adapter.compareAndSet(key, undefined, value, { ttl })) taken.push(key)
     // The same value: another copy of this claim, or one cut short by a crash. Ours as well.
     else if ((await adapter.get(key)) !== value) {
-      const found = await standing()
       for (const ours of taken) await adapter.delete(ours)
-      return found
+      return standing()
     }
   }
   // Losing here gives no proof back: the copy that won this very challenge relies on it.
@@ -123,8 +129,8 @@ const encode = (value: Value): string =>
 function decode(text: string | undefined | null): Value | undefined {
   if (text === undefined || text === null) return undefined
   return JSON.parse(text, (_, part: unknown) => {
-    const digits =
-      typeof part === 'object' && part !== null && (part as { $bigint?: unknown }).$bigint
+    if (typeof part !== 'object' || part === null || Object.keys(part).length !== 1) return part
+    const { $bigint: digits } = part as { $bigint?: unknown }
     return typeof digits === 'string' && /^-?\d+$/.test(digits) ? BigInt(digits) : part
   })
 }

@@ -40,7 +40,7 @@ export function memory(options: memory.Options = {}): memory.Memory {
     name: 'memory',
     volatile: true,
     get size() {
-      shelves.sweep(now())
+      shelves.search(now())
       return shelves.count()
     },
     async get(key) {
@@ -84,6 +84,7 @@ export declare namespace memory {
 function createShelves(maxKeys: number) {
   const shelves: readonly Shelf[] = SHELVES.map(() => new Map())
   let nextSweep = 0
+  let nextSearch = 0
 
   function shelfOf(key: string): Shelf | undefined {
     for (const shelf of shelves) if (shelf.has(key)) return shelf
@@ -107,10 +108,18 @@ function createShelves(maxKeys: number) {
     return before - count()
   }
 
+  /** Also finds what has expired behind something that lives longer; looks at every key. */
+  function search(at: number): void {
+    for (const shelf of shelves)
+      for (const [key, slot] of shelf) if (slot.expires <= at) shelf.delete(key)
+    nextSearch = at + 1000
+  }
+
   /** All keys of a claim find room, or none is written. */
   function makeRoom(keys: number, at: number): void {
     if (count() + keys <= maxKeys) return
     sweep(at)
+    if (count() + keys > maxKeys && at >= nextSearch) search(at)
     if (count() + keys > maxKeys)
       throw new Error(
         `The memory store is full (${maxKeys} keys): raise maxKeys or use a durable store.`,
@@ -119,7 +128,7 @@ function createShelves(maxKeys: number) {
 
   return {
     count,
-    sweep,
+    search,
     read(key: string, at: number): Value | undefined {
       const slot = shelfOf(key)?.get(key)
       return slot !== undefined && slot.expires > at ? slot.value : undefined
@@ -155,6 +164,7 @@ function createWaiters() {
       key: string,
       { timeout, signal }: { timeout: number; signal?: AbortSignal },
     ): Promise<void> {
+      if (signal?.aborted) return Promise.resolve()
       return new Promise((resolve) => {
         const waiters = waiting.get(key) ?? new Set()
         const done = () => {

@@ -72,7 +72,10 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
   const [standing, ...taken] = found.existing
   if (standing !== undefined) return resume(bound, visit, key)
   const earlier = taken.find(
-    (value, index) => value !== undefined && others[index]?.key.startsWith(IDEMPOTENCY),
+    (value, index) =>
+      value !== undefined &&
+      value !== bound.challenge.id &&
+      others[index]?.key.startsWith(IDEMPOTENCY),
   )
   if (earlier !== undefined)
     return resume(bound, { ...visit, samePayer: true }, challengeKey(earlier as string))
