@@ -42,7 +42,7 @@ export type Emitter = {
   on<name extends keyof Events>(name: name, listener: (event: Events[name]) => void): () => void
 }
 
-/** Makes an emitter. A listener that throws harms nobody. */
+/** Makes an emitter. A listener that throws or rejects harms nobody. */
 export function createEmitter(): Emitter {
   const listeners = new Map<keyof Events, Set<(event: never) => void>>()
   return {
@@ -59,11 +59,16 @@ export function createEmitter(): Emitter {
       const set = listeners.get(name)
       if (!set) return
       const event = Object.freeze(build())
+      const tell = (cause: unknown): void => {
+        if (name !== 'error') this.emit('error', () => ({ cause }))
+      }
       for (const listener of set) {
         try {
-          ;(listener as (event: unknown) => void)(event)
+          const done = (listener as (event: unknown) => unknown)(event)
+          // An asynchronous listener that rejects would end the process.
+          if (done instanceof Promise) done.catch(tell)
         } catch (cause) {
-          if (name !== 'error') this.emit('error', () => ({ cause }))
+          tell(cause)
         }
       }
     },
