@@ -4,7 +4,7 @@
  * @module
  */
 import { sha256 } from '#sha256'
-import * as base64url from './codec/base64url.js'
+import * as base64url from '#base64url'
 import { equal } from './codec/equal.js'
 
 /**

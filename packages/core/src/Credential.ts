@@ -4,7 +4,7 @@
  * @module
  */
 import * as Challenge from './Challenge.js'
-import * as base64url from './codec/base64url.js'
+import * as base64url from '#base64url'
 import { isObject, parseObject } from './codec/json.js'
 import * as PaymentRequest from './PaymentRequest.js'
 

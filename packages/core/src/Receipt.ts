@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as base64url from './codec/base64url.js'
+import * as base64url from '#base64url'
 import { parseObject } from './codec/json.js'
 
 /**

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import * as Challenge from '../Challenge.js'
-import * as base64url from '../codec/base64url.js'
+import type * as Challenge from '../Challenge.js'
+import * as base64url from '#base64url'
 import type * as Method from '../Method.js'
+import * as PaymentRequest from '../PaymentRequest.js'
 import type { Body } from './capture.js'
 import { within } from './deadline.js'
 import type { Code, Emitter, Refusal } from './events.js'
@@ -160,10 +161,13 @@ async function isDigestOf(digest: string, body: Body | undefined): Promise<boole
 async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
   const { method, wire } = trial
   trial.code = 'request-invalid'
-  const decoded = Challenge.decode(wire)
-  const result = decoded && (await method.schema.request['~standard'].validate(decoded.request))
+  const asked = PaymentRequest.deserialize(wire.request)
+  const result = asked && (await method.schema.request['~standard'].validate(asked))
   if (!result || result.issues) return undefined
-  const challenge = (trial.challenge = { ...decoded, request: result.value })
+  // What the server keeps in `opaque` is its own, and goes back as it came.
+  const { opaque: _, ...shown } = wire
+  const challenge: Challenge.Challenge = { ...shown, request: result.value, wire }
+  trial.challenge = challenge
   trial.code = 'not-accepted'
   const reason = await method.accepts?.({ challenge })
   if (reason !== undefined) {

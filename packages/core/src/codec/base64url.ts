@@ -4,24 +4,8 @@
  * @module
  */
 
-type NodeBuffer = Uint8Array & { toString(encoding: string): string }
-type NodeBufferConstructor = {
-  from(data: string, encoding: string): NodeBuffer
-  from(data: ArrayBufferLike, offset: number, length: number): NodeBuffer
-}
-
-// Absent in browsers; reached by way of an object so that no bundler puts one in.
-const nodeBuffer: NodeBufferConstructor | undefined = /* @__PURE__ */ Object(globalThis).Buffer
-
 /** Encodes bytes, or the UTF-8 bytes of a text. */
 export function encode(data: string | Uint8Array): string {
-  if (nodeBuffer) {
-    const buffer =
-      typeof data === 'string'
-        ? nodeBuffer.from(data, 'utf8')
-        : nodeBuffer.from(data.buffer, data.byteOffset, data.byteLength)
-    return buffer.toString('base64url')
-  }
   const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : data
   let binary = ''
   for (const byte of bytes) binary += String.fromCharCode(byte)
@@ -42,10 +26,6 @@ const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: 
 
 /** Decodes to bytes; `undefined` unless encoding them gives the input again. */
 export function decodeBytes(encoded: string): Uint8Array | undefined {
-  if (nodeBuffer) {
-    const bytes = nodeBuffer.from(encoded, 'base64url')
-    return bytes.toString('base64url') === encoded ? bytes : undefined
-  }
   try {
     const binary = atob(encoded.replace(/-/g, '+').replace(/_/g, '/'))
     const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0))

@@ -28,7 +28,8 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 function isSafe(value: unknown, depth: number): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth === 0) return false
-  if (!isObject(value)) return Object.values(value).every((item) => isSafe(item, depth - 1))
-  for (const key in value) if (key === '__proto__' || !isSafe(value[key], depth - 1)) return false
+  for (const key in value)
+    if (key === '__proto__' || !isSafe((value as Record<string, unknown>)[key], depth - 1))
+      return false
   return true
 }
