@@ -149,14 +149,58 @@ describe('settle', () => {
     const settle = vi
       .fn((): unknown => ({ reference: 'r' }))
       .mockReturnValueOnce(Outcome.unsettled({ retryAfter: 7, cause: 'our key' }))
-    const { mpp, store } = createTill({ settle: settle as never })
+    const { mpp } = createTill({ settle: settle as never })
     const route = plain(mpp.charge(price))
     const { response, authorization } = await buy(route)
     expect(response.headers.get('retry-after')).toBe('7')
     expect(await refusal(response)).toEqual([503, 'settlement-unavailable'])
-    expect((store as unknown as { size: number }).size).toBe(0)
     expect((await route(present(authorization))).status).toBe(200)
     expect(settle).toHaveBeenCalledTimes(2)
+  })
+
+  test('unsettled: the proof is free for another challenge, and then pays no more with its own', async () => {
+    const settle = vi
+      .fn((): unknown => ({ reference: 'r' }))
+      .mockReturnValueOnce(Outcome.unsettled())
+    const { mpp } = createTill({ settle: settle as never })
+    const route = plain(mpp.charge(price))
+    const { authorization } = await buy(route, 'mine')
+    expect((await buy(route, 'mine')).response.status).toBe(200)
+    expect(await refusal(route(present(authorization)))).toEqual([402, 'verification-failed'])
+    expect(settle).toHaveBeenCalledTimes(2)
+  })
+
+  test('unsettled, and expired or dearer since: there is nothing to recover', async () => {
+    const { mpp, settled } = createTill({ settle: undefined, broadcast: () => Outcome.unsettled() })
+    const route = plain(mpp.charge(price))
+    const { authorization } = await buy(route)
+    const dearer = plain(mpp.charge({ ...price, amount: '99' }))
+    expect(await refusal(dearer(present(authorization)))).toEqual([402, 'invalid-challenge'])
+    expect(settled).toEqual([])
+  })
+
+  test('a claim that takes longer than its lease settles nothing, for another may by then (threat 2)', async () => {
+    const memory = Store.memory()
+    const store: Store.Store = {
+      ...memory,
+      async claim(entries) {
+        const found = await memory.claim(entries)
+        const [{ key, value }] = entries as [Store.Entry]
+        // Meanwhile its lease ran out and another server took the payment over.
+        await memory.set(key, { ...(value as object), owner: 'another' }, { ttl: 60 })
+        await sleep(70)
+        return found
+      },
+    }
+    const { mpp, settled } = createTill(
+      {},
+      { store, deadlines: { settle: 40, wait: 20, lease: 60 } },
+    )
+    expect(await refusal((await buy(plain(mpp.charge(price)))).response)).toEqual([
+      409,
+      'payment-in-progress',
+    ])
+    expect(settled).toEqual([])
   })
 
   test('a throw: nobody knows. 503 with Retry-After and no challenge, never a second settlement [core-044] (threat 9)', async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Receipt } from '../../Receipt.js'
+import type { Server } from '../../Method.js'
 import type { Entry, Store } from '../../Store.js'
 import type { Kernel } from '../config.js'
 import { sha256Text } from '#sha256'
@@ -28,6 +29,8 @@ export type Claimed =
 /** A proof's name is kept this long unless the method knows its network's life: 400 days. */
 const PROOF_LIFE = 400 * 86_400
 const LONGEST_KEY = 200
+
+const NONE: readonly string[] = []
 
 let owners = 0
 const server = `${Date.now().toString(36)}.${Math.random().toString(36).slice(2)}`
@@ -61,16 +64,15 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
     credential: visit.credential,
     owner: newOwner(),
     until: Date.now() + kernel.deadlines.lease,
-    others: others.map((entry) => entry.key),
+    others: others.length === 0 ? NONE : others.map((entry) => entry.key),
   }
   const ttl = lifeOf(record, bound.expires)
-  const found = await kernel.store.claim([
-    { key, value: record, ttl },
-    ...others.map((entry) => ({ ...entry, ttl: Math.max(entry.ttl, ttl) })),
-  ])
+  const entries: Entry[] = [{ key, value: record, ttl }]
+  for (const other of others) entries.push({ ...other, ttl: Math.max(other.ttl, ttl) })
+  const found = await kernel.store.claim(entries)
   if (found.claimed) return { lease: { key, record, expires: bound.expires, kernel }, fresh: true }
   const [standing, ...taken] = found.existing
-  if (standing !== undefined) return resume(bound, visit, key)
+  if (standing !== undefined) return resume(bound, { ...visit, others: entries.slice(1) }, key)
   const earlier = taken.find(
     (value, index) =>
       value !== undefined &&
@@ -80,11 +82,15 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
   if (earlier !== undefined)
     return resume(bound, { ...visit, samePayer: true }, challengeKey(earlier as string))
   // What stood in the way was given back meanwhile.
-  if (taken.every((value) => value === undefined)) return refuseBusy(1)
-  return refuse('verification-failed', {
-    detail: `This ${method.name} proof has already paid for something else.`,
-  })
+  if (taken.every((value) => value === undefined || value === bound.challenge.id))
+    return refuseBusy(1)
+  return refuseSpent(method)
 }
+
+const refuseSpent = ({ name }: Server): Refusal =>
+  refuse('verification-failed', {
+    detail: `This ${name} proof has already paid for something else.`,
+  })
 
 export type Visit = {
   /** Hash of the credential as it came. */
@@ -93,6 +99,8 @@ export type Visit = {
   /** The route's scope, which an Idempotency-Key is for. */
   scope: string
   samePayer?: boolean
+  /** The other keys of a claim, for a payment that was given back and begins anew. */
+  others?: readonly Entry[]
   signal?: AbortSignal | undefined
 }
 
@@ -129,7 +137,8 @@ function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entr
 export async function recall(bound: Bound, visit: Visit): Promise<Claimed | undefined> {
   const key = challengeKey(bound.challenge.id)
   const record = (await bound.offer.kernel.store.get(key)) as PaymentRecord | undefined
-  return record?.credential === visit.credential ? resume(bound, visit, key) : undefined
+  const owed = record?.credential === visit.credential && record.state !== 'released'
+  return owed ? resume(bound, visit, key) : undefined
 }
 
 /** Waits for whoever works on the payment, then takes it over or reports how it ended. */
@@ -143,14 +152,32 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
     const end = endOf(record, visit, { key, now })
     if (end) return end
     if (record.until <= now) {
+      const fresh = record.state === 'released'
+      const refusal = fresh && (await holdAgain(bound, visit))
+      if (refusal) return refusal
       const lease = await takeOver(bound, key, record)
-      if (lease) return { lease, fresh: false }
+      if (lease) return { lease, fresh }
       continue
     }
     if (now >= giveUp) return refuseBusy((record.until - now) / 1000)
     const left = Math.min(giveUp, record.until) - now
     await nap(kernel.store, key, Math.min(left, kernel.store.wait ? LONGEST_NAP : pause))
   }
+}
+
+/** Claims the proof of a payment that was given back, unless another has paid with it since. */
+async function holdAgain(
+  { offer, challenge }: Bound,
+  { others }: Visit,
+): Promise<Refusal | undefined> {
+  // A refused or stale credential may be told what it paid for, but begins nothing.
+  if (!others) return refuseBusy(1)
+  for (const entry of others) {
+    const found = await offer.kernel.store.claim([entry])
+    if (found.claimed || found.existing[0] === challenge.id) continue
+    return found.existing[0] === undefined ? refuseBusy(1) : refuseSpent(offer.method)
+  }
+  return undefined
 }
 
 /** What a payment comes to for this visit, when it needs neither waiting nor work. */
@@ -194,6 +221,7 @@ async function takeOver(
 ): Promise<Lease | undefined> {
   const record: PaymentRecord = {
     ...seen,
+    state: seen.state === 'released' ? 'claimed' : seen.state,
     owner: newOwner(),
     until: Date.now() + kernel.deadlines.lease,
   }
@@ -215,18 +243,18 @@ const isSame = (one: PaymentRecord | undefined, other: PaymentRecord): boolean =
  * @returns False when another server has taken the payment over meanwhile.
  */
 export async function advance(lease: Lease, change: Partial<PaymentRecord>): Promise<boolean> {
-  const { key, record, kernel } = lease
+  const { record } = lease
   const next: PaymentRecord = { ...record, ...change }
-  const stands = (await kernel.store.update(
-    key,
-    (current) =>
-      (current as PaymentRecord | undefined)?.owner === record.owner ? next : undefined,
-    { ttl: lifeOf(next, lease.expires), from: record },
-  )) as PaymentRecord | undefined
-  if (stands?.owner !== record.owner) return false
+  const options = { ttl: lifeOf(next, lease.expires), from: record }
+  const ours = (current: unknown) => (ownerOf(current) === record.owner ? next : undefined)
+  if (ownerOf(await lease.kernel.store.update(lease.key, ours, options)) !== record.owner)
+    return false
   lease.record = next
   return true
 }
+
+const ownerOf = (record: unknown): string | undefined =>
+  (record as PaymentRecord | undefined)?.owner
 
 /**
  * Records that the money moved: a fact, whoever holds the lease meanwhile and whatever they concluded.
@@ -246,9 +274,20 @@ export async function impose(
 const isPaid = (record: PaymentRecord | undefined): boolean =>
   record?.state === 'settled' || record?.state === 'delivered'
 
-/** Gives back the proof, and the challenge too when it may be presented again. */
-export async function release(lease: Lease, { challenge }: { challenge: boolean }): Promise<void> {
-  const { store } = lease.kernel
-  for (const key of lease.record.others) await store.delete(key)
-  if (challenge) await store.delete(lease.key)
+/**
+ * Gives everything back, so that the same credential may begin anew. Until the proof is free nobody
+ * may: it would be taken from a claim that relies on it.
+ *
+ * @returns False when another server has taken the payment over meanwhile.
+ */
+export async function giveBack(lease: Lease): Promise<boolean> {
+  const until = Date.now() + lease.kernel.deadlines.lease
+  if (!(await advance(lease, { state: 'released', until }))) return false
+  await release(lease)
+  return advance(lease, { until: 0 })
+}
+
+/** Gives the proof back. */
+export async function release({ kernel: { store }, record }: Lease): Promise<void> {
+  for (const key of record.others) await store.delete(key)
 }

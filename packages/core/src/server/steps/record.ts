@@ -17,9 +17,10 @@ export type Answer = { status: number; headers: [string, string][]; body: string
  * - `settled`: the money moved; the visitor may still have nothing
  * - `delivered`: the visitor was answered, and `answer` is what they got if it was kept
  * - `rejected`: the proof was no good
+ * - `released`: nothing moved and the proof is given back; the same credential may begin anew
  */
 export type PaymentRecord = {
-  state: 'claimed' | 'indeterminate' | 'settled' | 'delivered' | 'rejected'
+  state: 'claimed' | 'indeterminate' | 'settled' | 'delivered' | 'rejected' | 'released'
   /** Hash of the credential, which alone may ask again. */
   credential: string
   /** Who works on it, until when (epoch ms; 0 for nobody). */
@@ -34,6 +35,7 @@ export type PaymentRecord = {
 }
 
 const DAY = 86_400
+const DONE: ReadonlySet<PaymentRecord['state']> = new Set(['delivered', 'rejected', 'released'])
 /** Covers clocks that differ between servers. */
 const SKEW = 60
 const SHORTEST = 600
@@ -47,7 +49,7 @@ export const IDEMPOTENCY = 'mpp:idempotency:'
  */
 export function lifeOf(record: PaymentRecord, expires: number): number {
   const left = Math.max(0, Math.ceil((expires - Date.now()) / 1000))
-  const done = record.state === 'delivered' || record.state === 'rejected'
+  const done = DONE.has(record.state)
   const named = record.others.some((key) => key.startsWith(IDEMPOTENCY))
   return done && !named ? Math.max(left + SKEW, SHORTEST) : left + DAY
 }

@@ -8,7 +8,7 @@ import * as Receipt from '../../Receipt.js'
 import { isPrompt, isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { advance, idOf, impose, release, type Lease } from './claim.js'
+import { advance, giveBack, idOf, impose, release, type Lease } from './claim.js'
 import { isTransportFault, problemOf } from './fault.js'
 import type { Presentation } from './judge.js'
 
@@ -38,6 +38,7 @@ export async function settle(
     await advance(lease, { until: 0 })
     return refuseUnknown(lease, { status: 'indeterminate' })
   }
+  if (!(await hasTime(lease))) return refuseHeld()
   const outcome: Attempt =
     unrecorded.get(lease.key) ??
     (fresh ? await act(bound, presentation, lease) : await inquire(bound, presentation, lease))
@@ -46,6 +47,15 @@ export async function settle(
   } finally {
     if (outcome.late) void followLate(bound, lease, outcome.late)
   }
+}
+
+/** A claim that took long, or a process that slept, must not settle on a lease that others hold by then. */
+async function hasTime(lease: Lease): Promise<boolean> {
+  const { deadlines } = lease.kernel
+  const now = Date.now()
+  return (
+    lease.record.until - now > deadlines.settle || advance(lease, { until: now + deadlines.lease })
+  )
 }
 
 async function act(bound: Bound, presentation: Presentation, lease: Lease): Promise<Attempt> {
@@ -152,7 +162,9 @@ async function recordSettled(
     unrecorded.delete(lease.key)
     return held ? outcome : refuseHeld()
   } catch (cause) {
-    if (unrecorded.size < MOST_UNRECORDED) unrecorded.set(lease.key, outcome)
+    const [oldest] = unrecorded.keys()
+    if (oldest !== undefined && unrecorded.size >= MOST_UNRECORDED) unrecorded.delete(oldest)
+    unrecorded.set(lease.key, outcome)
     throw cause
   }
 }
@@ -167,7 +179,7 @@ function receiptOf({ offer }: Bound, { receipt, reference, timestamp }: Settled)
 async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal> {
   if (!(await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 })))
     return refuseHeld()
-  await release(lease, { challenge: false })
+  await release(lease)
   return { refused: outcome.problem, cause: outcome.cause }
 }
 
@@ -175,8 +187,7 @@ async function recordUnsettled(
   lease: Lease,
   { retryAfter = 2, cause }: Unsettled,
 ): Promise<Refusal> {
-  if (!(await advance(lease, {}))) return refuseHeld()
-  await release(lease, { challenge: true })
+  if (!(await giveBack(lease))) return refuseHeld()
   return refuse('settlement-unavailable', {}, { retryAfter, cause })
 }
 
