@@ -132,9 +132,9 @@ describe('routes', () => {
     // @ts-expect-error the amount is a text
     mpp.points.charge({ amount: 1, currency: 'pts' })
     // @ts-expect-error the rail has no such intent
-    mpp.points.session
+    void mpp.points.session
     // @ts-expect-error there is no such rail
-    mpp.coins
+    void mpp.coins
     // @ts-expect-error meta is text
     mpp.charge({ amount: '1', currency: 'pts', meta: { order: 7 } })
   })
