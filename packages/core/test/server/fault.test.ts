@@ -142,6 +142,45 @@ describe('the store', () => {
     expect(errors).toHaveBeenCalledTimes(2)
   })
 
+  test('down while a proof is given back: the proof pays once all the same, with one challenge or the other (threat 3)', async () => {
+    for (const at of ['before the proof', 'after the proof']) {
+      const moved: string[] = []
+      let down = false
+      const memory = Store.memory()
+      const store: Store.Store = {
+        ...memory,
+        async delete(key) {
+          if (down && at === 'before the proof') throw new Error('the store is down')
+          await memory.delete(key)
+          if (down) throw new Error('the answer of the store was lost')
+        },
+      }
+      const till = createTill(
+        {
+          settle: ({ credential: { payload } }) => {
+            if (!down && moved.push(payload.token)) return { reference: payload.token }
+            return Outcome.unsettled()
+          },
+          reconcile: ({ credential: { payload } }) =>
+            moved.includes(payload.token)
+              ? Outcome.settled({ reference: payload.token })
+              : Outcome.unsettled(),
+        },
+        { store, deadlines },
+      )
+      const route = plain(till.mpp.charge(price))
+      down = true
+      const { response, authorization } = await buy(route, 'mine')
+      expect((await problemOf(response)).status).toBe(503)
+      down = false
+      await sleep(35)
+      const other = credential(await challengeOf(route), 'mine')
+      const answers = [await route(present(other)), await route(present(authorization))]
+      expect(answers.map(({ status }) => status).toSorted()).toEqual([200, 402])
+      expect(moved).toEqual(['mine'])
+    }
+  })
+
   test('that loses a claim before it is looked at is no refusal of the proof', async () => {
     const memory = Store.memory()
     const store: Store.Store = {
