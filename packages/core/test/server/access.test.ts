@@ -11,6 +11,7 @@ import {
   refusal,
   sleep,
   url,
+  untyped,
 } from './till.js'
 
 describe('free', () => {
@@ -86,7 +87,7 @@ describe('policy', () => {
     ['a truthy text', 'yes'],
     ['a promise of false', Promise.resolve(false)],
   ])('%s is a no: only true lets in (threat 13)', async (_, answer) => {
-    const { mpp, settled } = createTill({}, { policy: () => answer as never })
+    const { mpp, settled } = createTill({}, { policy: () => untyped(answer) })
     expect((await refusal((await buy(plain(mpp.charge(price)))).response))[0]).toBe(403)
     expect(settled).toEqual([])
   })

@@ -81,7 +81,7 @@ describe('the id', () => {
   })
 })
 
-describe('a challenge of our own making that was never issued so', () => {
+describe('a challenge of our own signing that no route issued', () => {
   /** Whoever knows the secret can sign what they like; the terms must still be the route's. */
   const sign = (wire: Omit<Challenge.Wire, 'id'>) =>
     ({

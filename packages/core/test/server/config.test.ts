@@ -1,6 +1,6 @@
 import { Method, Mpp, Store } from '@polyrail/core/server'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { challengeOf, createRail, named, plain, price, realm, secretKey } from './till.js'
+import { challengeOf, createRail, named, plain, price, realm, secretKey, untyped } from './till.js'
 
 const { server } = createRail()
 const create = (config: Partial<Parameters<typeof Mpp.create>[0]> = {}) =>
@@ -133,10 +133,10 @@ describe('methods', () => {
 
   test('a client method or a bare declaration is named, with the remedy', () => {
     const bare = named('points')
-    expect(() => create({ methods: [bare as never] })).toThrow(
+    expect(() => create({ methods: [untyped(bare)] })).toThrow(
       /"points" has no server side.*\/server.*Method\.toServer/s,
     )
-    expect(() => create({ methods: [undefined as never] })).toThrow(TypeError)
+    expect(() => create({ methods: [untyped(undefined)] })).toThrow(TypeError)
   })
 
   test('lists are flattened, as a rail’s factory returns them', () => {
@@ -232,9 +232,9 @@ describe('times', () => {
 
   test('left undefined they are the defaults', () => {
     expect(() =>
-      create({ deadlines: { settle: undefined, lease: undefined } as never }),
+      create({ deadlines: untyped({ settle: undefined, lease: undefined }) }),
     ).not.toThrow()
-    expect(() => create({ deadlines: { settle: undefined, lease: 20_000 } as never })).toThrow(
+    expect(() => create({ deadlines: untyped({ settle: undefined, lease: 20_000 }) })).toThrow(
       /lease.*settle/s,
     )
   })

@@ -11,6 +11,7 @@ import {
   secretKey,
   sleep,
   url,
+  untyped,
 } from './till.js'
 
 const names = [
@@ -207,7 +208,7 @@ test('no credential, payload or secret is in any event, problem, stored value or
   try {
     for (const [index, settle] of outcomes.entries()) {
       const { mpp } = createTill(
-        { settle: settle as never, replayKey: () => `key-${index}` },
+        { settle: untyped(settle), replayKey: () => `key-${index}` },
         { store },
       )
       const log = listenTo(mpp)

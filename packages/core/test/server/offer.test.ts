@@ -18,6 +18,7 @@ import {
   secretKey,
   sleep,
   url,
+  untyped,
 } from './till.js'
 
 /** A rail whose challenges carry an invoice of their own. */
@@ -172,9 +173,9 @@ describe('issued fields', () => {
     const offered = await challengesOf(
       plain(
         mpp.compose(
-          ...(['one/charge', 'two/charge', 'three/charge'] as never[]).map(
-            (key) => [key, price] as never,
-          ),
+          untyped(['one/charge', price]),
+          untyped(['two/charge', price]),
+          untyped(['three/charge', price]),
         ),
       ),
     )
@@ -199,7 +200,7 @@ describe('compose', () => {
   const all = plain(
     mpp.compose(
       mpp.gold.charge(price),
-      ['silver/charge' as never, { ...price, amount: '20' }],
+      [untyped('silver/charge'), { ...price, amount: '20' }],
       [iron.server, { ...price, amount: '30' }],
     ),
   )
@@ -238,14 +239,14 @@ describe('compose', () => {
     ['nothing at all', () => compose()],
     [
       'a result instead of a handler',
-      () => compose(mpp.gold.charge(price)(new Request(url)) as never),
+      () => compose(untyped(mpp.gold.charge(price)(new Request(url)))),
     ],
-    ['a wrapped route', () => compose(mpp.gold.charge(price)(() => new Response()) as never)],
-    ['an unknown key', () => mpp.compose(['bronze/charge' as never, price])],
-    ['an unknown intent', () => mpp.compose(['gold/session' as never, price])],
+    ['a wrapped route', () => compose(untyped(mpp.gold.charge(price)(() => new Response())))],
+    ['an unknown key', () => mpp.compose([untyped('bronze/charge'), price])],
+    ['an unknown intent', () => mpp.compose([untyped('gold/session'), price])],
     [
       'options that the rail refuses',
-      () => mpp.compose(['gold/charge' as never, { amount: '-1', currency: 'pts' }]),
+      () => mpp.compose([untyped('gold/charge'), { amount: '-1', currency: 'pts' }]),
     ],
   ])('fails where it is written, given %s', (_, write) => {
     expect(write).toThrow(TypeError)

@@ -18,6 +18,7 @@ import {
   refusal,
   secretKey,
   sleep,
+  untyped,
 } from './till.js'
 
 const deadlines = { settle: 40, wait: 30, lease: 400 }
@@ -121,7 +122,7 @@ describe('settle', () => {
     const settle = vi
       .fn((): unknown => ({ reference: 'r' }))
       .mockReturnValueOnce(Outcome.rejected('payment-insufficient'))
-    const { mpp } = createTill({ settle: settle as never })
+    const { mpp } = createTill({ settle: untyped(settle) })
     const route = plain(mpp.charge(price))
     const token = newToken()
     const { response, authorization } = await buy(route, token)
@@ -149,7 +150,7 @@ describe('settle', () => {
     const settle = vi
       .fn((): unknown => ({ reference: 'r' }))
       .mockReturnValueOnce(Outcome.unsettled({ retryAfter: 7, cause: 'our key' }))
-    const { mpp } = createTill({ settle: settle as never })
+    const { mpp } = createTill({ settle: untyped(settle) })
     const route = plain(mpp.charge(price))
     const { response, authorization } = await buy(route)
     expect(response.headers.get('retry-after')).toBe('7')
@@ -162,7 +163,7 @@ describe('settle', () => {
     const settle = vi
       .fn((): unknown => ({ reference: 'r' }))
       .mockReturnValueOnce(Outcome.unsettled())
-    const { mpp } = createTill({ settle: settle as never })
+    const { mpp } = createTill({ settle: untyped(settle) })
     const route = plain(mpp.charge(price))
     const { authorization } = await buy(route, 'mine')
     expect((await buy(route, 'mine')).response.status).toBe(200)
@@ -205,7 +206,7 @@ describe('settle', () => {
 
   test('a throw: nobody knows. 503 with Retry-After and no challenge, never a second settlement [core-044] (threat 9)', async () => {
     const settle = vi.fn(() => Promise.reject(new Error('after the transfer?')))
-    const { mpp } = createTill({ settle: settle as never })
+    const { mpp } = createTill({ settle: untyped(settle) })
     const route = plain(mpp.charge(price))
     const { response, authorization } = await buy(route)
     expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
@@ -238,7 +239,7 @@ describe('settle', () => {
 
   test('a PaymentError is a definite refusal; with 503 it is not', async () => {
     const settle = vi.fn(() => Promise.reject(new Errors.PaymentError('payment-expired')))
-    const { mpp } = createTill({ settle: settle as never })
+    const { mpp } = createTill({ settle: untyped(settle) })
     expect(await refusal((await buy(plain(mpp.charge(price)))).response)).toEqual([
       402,
       'payment-expired',
@@ -269,7 +270,7 @@ describe('settle', () => {
     ['a number for a reference', { reference: 5 }],
     ['a status of its own', { status: 'done' }],
   ])('an answer of %s is not known to be a settlement', async (_, answer) => {
-    const { mpp } = createTill({ settle: () => answer as never })
+    const { mpp } = createTill({ settle: () => untyped(answer) })
     expect(await refusal((await buy(plain(mpp.charge(price)))).response)).toEqual(unknown)
   })
 
@@ -289,7 +290,7 @@ describe('settle', () => {
     const settle = vi.fn(
       ({ signal }: { signal: AbortSignal }) => (signals.push(signal), late.passed),
     )
-    const { mpp } = createTill({ settle: settle as never }, { deadlines })
+    const { mpp } = createTill({ settle: untyped(settle) }, { deadlines })
     const route = plain(mpp.charge(price))
     const { response, authorization } = await buy(route)
     expect(await refusal(response)).toEqual(unknown)
@@ -400,7 +401,7 @@ describe('reconcile', () => {
     const settle = vi
       .fn((): unknown => ({ reference: 'r' }))
       .mockReturnValueOnce(Outcome.indeterminate())
-    const { mpp } = createTill({ settle: settle as never, reconcile: () => Outcome.unsettled() })
+    const { mpp } = createTill({ settle: untyped(settle), reconcile: () => Outcome.unsettled() })
     const route = plain(mpp.charge(price))
     const { authorization } = await buy(route)
     expect((await route(present(authorization))).status).toBe(503)

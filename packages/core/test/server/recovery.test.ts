@@ -274,7 +274,7 @@ describe('a server that dies', () => {
       expect(await refusal(route(present(authorization)))).toEqual([409, 'payment-in-progress'])
       await sleep(170)
       let answer = await route(present(authorization))
-      // What was never settled is tried anew by a further visit.
+      // What is not settled yet is tried anew by a further visit.
       if (answer.status === 503) answer = await route(present(authorization))
       expect([answer.status, await answer.text()]).toEqual([200, 'page'])
       expect(book.size).toBe(1)
