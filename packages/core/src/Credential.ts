@@ -58,9 +58,7 @@ export function serialize(credential: serialize.Options): string {
  * @see core draft, Credentials (Authorization)
  */
 export function deserialize(header: string | null | undefined): Credential | undefined {
-  const [, encoded] = /^\s*payment +([\w-]+)\s*$/i.exec(header ?? '') ?? []
-  const text = encoded === undefined ? undefined : base64url.decode(encoded)
-  const value = text === undefined ? undefined : parseObject(text)
+  const value = parseObject(base64url.decode(encodedOf(header?.trim() ?? '')) ?? '')
   if (!value || !isObject(value.challenge) || !isObject(value.payload)) return undefined
   const challenge = readChallenge(value.challenge)
   if (!challenge) return undefined
@@ -68,6 +66,10 @@ export function deserialize(header: string | null | undefined): Credential | und
   if (source === undefined) return { challenge, payload }
   return typeof source === 'string' ? { challenge, payload, source } : undefined
 }
+
+/** What follows the scheme; the decoder knows what it may be made of. */
+const encodedOf = (text: string): string =>
+  text.slice(0, 8).toLowerCase() === 'payment ' ? text.slice(8).trimStart() : ''
 
 /**
  * Every Payment credential among `Authorization` values, each fit for {@link deserialize}, so that

@@ -157,7 +157,9 @@ export function problem(what: Code | problem.Custom, details: problem.Details = 
   }
   const { status, title, detail } = CODES[what]
   const type = `${baseUri}${what}`
-  return { ...details, type, title, status, detail: details.detail ?? detail, code: what }
+  const made: Problem = { type, title, status, detail: details.detail ?? detail, code: what }
+  for (const name in details) if (!(name in made)) made[name] = details[name]
+  return made
 }
 
 export declare namespace PaymentError {

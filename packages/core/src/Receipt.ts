@@ -43,12 +43,23 @@ export declare namespace from {
  * @see core draft, Receipt Status Semantics
  */
 export function from(options: from.Options): Receipt {
-  const { method, reference, timestamp = new Date(), ...fields } = options
+  const { method, reference, timestamp } = options
   if (!method || !reference) throw new TypeError('A receipt names its method and its reference.')
-  const time = typeof timestamp === 'string' ? timestamp : timestamp.toISOString()
-  const receipt: Receipt = { status: 'success', method, timestamp: time, reference, ...fields }
-  receipt.status = 'success'
+  const time = typeof timestamp === 'string' ? timestamp : format(timestamp?.getTime() ?? Date.now())
+  const receipt: Receipt = { status: 'success', method, timestamp: time, reference }
+  for (const field in options) if (!(field in receipt)) receipt[field] = options[field]
   return receipt
+}
+
+let lastSecond = NaN
+let lastText = ''
+
+/** RFC 3339 with milliseconds; the text of a second is made once. */
+function format(time: number): string {
+  const second = Math.floor(time / 1000)
+  if (second !== lastSecond) lastText = new Date(second * 1000).toISOString().slice(0, 20)
+  lastSecond = second
+  return `${lastText}${String(time - second * 1000).padStart(3, '0')}Z`
 }
 
 /**

@@ -28,41 +28,58 @@ export async function runWithDeadline<value>(
 }
 
 /**
- * Like `runWithDeadline`, for work whose signal is made elsewhere. An answer that is there at once
- * costs no timer.
+ * Like `runWithDeadline`, for work whose signal is made elsewhere. One timer serves every deadline, so
+ * that what answers in time costs none.
  */
-export async function race<value>(
+export function race<value>(
   ms: number,
   work: () => value | Promise<value>,
   onLate: () => void,
 ): Promise<value> {
-  const working = work()
-  if (!isThenable(working) || (await isPrompt(working))) return working
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      onLate()
-      reject(new DeadlineError(`No answer within ${ms} ms.`))
-    }, ms)
+  return new Promise((resolve, reject) => {
+    const working = work()
+    if (!isThenable(working)) return resolve(working)
+    const watch: Watch = {
+      until: Date.now() + ms,
+      late() {
+        onLate()
+        reject(new DeadlineError(`No answer within ${ms} ms.`))
+      },
+    }
+    watched.add(watch)
+    timer ??= setInterval(look, TICK)
+    working.then(
+      (value) => {
+        watched.delete(watch)
+        resolve(value)
+      },
+      (cause) => {
+        watched.delete(watch)
+        reject(cause)
+      },
+    )
   })
-  try {
-    return await Promise.race([working, late])
-  } finally {
-    clearTimeout(timer)
+}
+
+type Watch = { until: number; late(): void }
+
+const watched = new Set<Watch>()
+/** Milliseconds between looks: how late a deadline may be. */
+const TICK = 25
+let timer: ReturnType<typeof setInterval> | undefined
+
+function look(): void {
+  if (watched.size === 0) {
+    clearInterval(timer)
+    timer = undefined
+  }
+  const now = Date.now()
+  for (const watch of watched) {
+    if (watch.until > now) continue
+    watched.delete(watch)
+    watch.late()
   }
 }
 
 export const isThenable = <value>(value: value | Promise<value>): value is Promise<value> =>
   typeof (value as Promise<value> | undefined)?.then === 'function'
-
-/** A promise that nothing outside the process holds up is settled within this many microtasks. */
-const PROMPT = 16
-
-/** Whether a promise is settled without waiting for a timer, a socket or another thread. */
-export async function isPrompt(promise: Promise<unknown>): Promise<boolean> {
-  const state = { settled: false }
-  const note = () => void (state.settled = true)
-  promise.then(note, note)
-  for (let turn = 0; turn < PROMPT && !state.settled; turn++) await undefined
-  return state.settled
-}

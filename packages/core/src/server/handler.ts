@@ -8,9 +8,9 @@ import type * as Errors from '../Errors.js'
 import * as Receipt from '../Receipt.js'
 import { keepLease } from './lease.js'
 import type { Offer } from './route.js'
-import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
+import { describe, serve, type PaidVisit } from './serve.js'
 import { advance, type Lease } from './steps/claim.js'
-import type { PaymentRecord } from './steps/record.js'
+import { delivered, owed, type PaymentRecord } from './steps/record.js'
 import { attachReceipt, readAnswer } from './steps/respond.js'
 import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
 
@@ -89,7 +89,7 @@ export async function check(
     case 'free':
       return FREE
     default:
-      return createUnpaid(verdict)
+      return new Refused(verdict.reply, 'problem' in verdict ? verdict.problem : undefined)
   }
 }
 
@@ -102,39 +102,45 @@ const FREE: Paid = Object.freeze({
   withReceipt: (response: Response) => response,
 })
 
-export function createUnpaid(
-  verdict: Exclude<Verdict, { status: 'paid' | 'free' }>,
-): Unpaid & { reply: Reply } {
-  let response: Response | undefined
-  return {
-    status: 402,
-    reply: verdict.reply,
-    problem: 'problem' in verdict ? verdict.problem : undefined,
-    get challenge() {
-      return (response ??= toResponse(verdict.reply))
-    },
+/** Makes the response only when it is asked for: a Node listener sends the reply itself. */
+export class Refused implements Unpaid {
+  readonly status = 402
+  readonly reply: Reply
+  readonly problem: Errors.Problem | undefined
+  private response: Response | undefined = undefined
+
+  constructor(reply: Reply, problem?: Errors.Problem) {
+    this.reply = reply
+    this.problem = problem
+  }
+
+  get challenge(): Response {
+    return (this.response ??= toResponse(this.reply))
   }
 }
 
 function createPaid(visit: PaidVisit): Paid {
-  const { bound, receipt, settlement, lease } = visit
+  const { bound, receipt, settlement } = visit
   return {
     status: 200,
     receipt,
     challenge: bound.challenge,
     source: bound.source,
     settlement,
-    withReceipt(response) {
-      let change: Partial<PaymentRecord> = {}
-      try {
-        if (response.status >= 400) return response
-        const last = respond(visit, response)
-        change = { state: 'delivered' }
-        return last
-      } finally {
-        void close(lease, change)
-      }
-    },
+    withReceipt: (response) => conclude(visit, response),
+  }
+}
+
+function conclude(visit: PaidVisit, response: Response): Response {
+  const { lease } = visit
+  let next = owed(lease.record)
+  try {
+    if (response.status >= 400) return response
+    const last = respond(visit, response)
+    next = delivered(lease.record)
+    return last
+  } finally {
+    void close(lease, next)
   }
 }
 
@@ -186,20 +192,18 @@ async function deliver(
       ? await readAnswer(respond(visit, response), lease.kernel.maxAnswerBytes)
       : { response, answer: undefined }
     await stop()
-    await close(lease, good ? { state: 'delivered', ...(answer && { answer }) } : {})
+    await close(lease, good ? delivered(lease.record, answer) : owed(lease.record))
     return whole
   } catch (cause) {
     await stop()
-    await close(lease, {})
+    await close(lease, owed(lease.record))
     throw cause
   }
 }
 
 /** Ends the visit's hold on the payment. What cannot be recorded now must not cost the visitor the answer. */
-async function close(lease: Lease, change: Partial<PaymentRecord>): Promise<void> {
-  try {
-    await advance(lease, { ...change, until: 0 })
-  } catch (cause) {
-    lease.kernel.events.emit('error', () => ({ cause }))
-  }
+function close(lease: Lease, next: PaymentRecord): Promise<unknown> {
+  return advance(lease, next).catch((cause: unknown) =>
+    lease.kernel.events.emit('error', () => ({ cause })),
+  )
 }

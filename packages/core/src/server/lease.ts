@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { advance, type Lease } from './steps/claim.js'
+import { hold, type Lease } from './steps/claim.js'
 
 const kept = new Map<Lease, Promise<void> | undefined>()
 let timer: ReturnType<typeof setInterval> | undefined
@@ -43,7 +43,7 @@ const isDue = ({ record, kernel }: Lease): boolean =>
 
 async function renew(lease: Lease): Promise<void> {
   try {
-    await advance(lease, { until: Date.now() + lease.kernel.deadlines.lease })
+    await hold(lease, Date.now() + lease.kernel.deadlines.lease)
   } catch (cause) {
     lease.kernel.events.emit('error', () => ({ cause }))
   }

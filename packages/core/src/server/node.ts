@@ -7,7 +7,7 @@ import { problem } from '../Errors.js'
 import {
   ANSWER,
   check,
-  createUnpaid,
+  Refused,
   OFFERS,
   type Guarded,
   type Handler,
@@ -101,9 +101,7 @@ async function guardNode(
   response: NodeResponse,
 ): Promise<Payment> {
   const inbound = fromNode(request)
-  const payment = inbound
-    ? await check(handler[OFFERS], inbound)
-    : createUnpaid({ status: 'answered', reply: BAD_REQUEST })
+  const payment = inbound ? await check(handler[OFFERS], inbound) : new Refused(BAD_REQUEST)
   if (payment.reply) await send(response, payment.reply)
   else if (payment.status === 200) receiptOnSend(payment, response)
   return payment
@@ -221,7 +219,8 @@ const readNodeBody = (message: NodeRequest, limit: number) =>
 
 function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined {
   const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'
-  const host = String(headers['host'] ?? headers[':authority'] ?? 'localhost')
+  // HTTP/1.0 may name no host; to take it for this machine would let payments travel in the clear.
+  const host = String(headers['host'] ?? headers[':authority'] ?? '')
   // A request line may carry a whole URL; only its path counts.
   const path = url.startsWith('/') ? url : `/${url.replace(/^[a-z]+:\/\/[^/?#]*\/?/i, '')}`
   const whole = `${scheme}://${host}${path}`

@@ -11,6 +11,7 @@ import { bind, type Bound } from './steps/bind.js'
 import { capture, isRefusal, refuse, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { judge, present, type Judged, type Presentation } from './steps/judge.js'
+import type { PaymentRecord } from './steps/record.js'
 import { replay, replyWith } from './steps/respond.js'
 import { settle } from './steps/settle.js'
 import type { Inbound, Reply } from './transport.js'
@@ -45,13 +46,13 @@ export async function serve(offers: readonly Offer[], inbound: Inbound): Promise
   const { token, body } = captured
   const visit = { inbound, body }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
-  try {
-    const paid = await pay(offers, token, visit)
-    return isRefusal(paid) ? await refused(offers, paid, visit) : paid
-  } catch (cause) {
-    kernel.events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause }))
-    return refused(offers, refuse('store-unavailable', {}, { retryAfter: 5, cause }), visit)
-  }
+  return pay(offers, token, visit).then(
+    (paid) => (isRefusal(paid) ? refused(offers, paid, visit) : paid),
+    (cause: unknown) => {
+      kernel.events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause }))
+      return refused(offers, refuse('store-unavailable', {}, { retryAfter: 5, cause }), visit)
+    },
+  )
 }
 
 async function pay(
@@ -115,11 +116,7 @@ function owe(
   return { status: 'paid', bound, lease, receipt, settlement, inbound }
 }
 
-function finished(
-  bound: Bound,
-  record: { answer?: Parameters<typeof replay>[0]; problem?: Errors.Problem },
-  inbound: Inbound,
-): Verdict | Refusal {
+function finished(bound: Bound, record: PaymentRecord, inbound: Inbound): Verdict | Refusal {
   if (record.problem) return { refused: record.problem }
   if (!record.answer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })

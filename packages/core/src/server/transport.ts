@@ -37,27 +37,47 @@ export const TOO_LARGE = Symbol('body too large')
  * @param options.body - The body's bytes, for who has read them already.
  * @param options.scope - The route pattern.
  */
-export function fromRequest(request: Request, options: fromRequest.Options = {}): Inbound {
-  const headers = request.headers
-  let captured: Promise<Uint8Array | undefined | typeof TOO_LARGE> | undefined
-  return {
-    method: request.method,
-    url: request.url,
-    scope: options.scope,
-    hasBody: options.body !== undefined || (mayHaveBody(request.method) && request.body !== null),
-    header: (name) => headers.get(name),
-    body(limit) {
-      if (options.body !== undefined) return Promise.resolve(toBytes(options.body))
-      if (request.bodyUsed)
-        throw new TypeError(`${BODY_WAS_READ} or pass the bytes: handler(request, { body }).`)
-      return (captured ??= readBody(request.clone().body, limit))
-    },
-    request: () => request,
-  }
+export function fromRequest(request: Request, options?: fromRequest.Options): Inbound {
+  return new WebInbound(request, options)
 }
 
 export declare namespace fromRequest {
   type Options = { body?: Uint8Array | string | undefined; scope?: string | undefined }
+}
+
+/** A class, for one is made for every request. */
+class WebInbound implements Inbound {
+  readonly method: string
+  readonly url: string
+  readonly scope: string | undefined
+  readonly hasBody: boolean
+  private readonly web: Request
+  private readonly given: Uint8Array | string | undefined
+  private captured: ReturnType<Inbound['body']> | undefined = undefined
+
+  constructor(web: Request, options?: fromRequest.Options) {
+    this.web = web
+    this.method = web.method
+    this.url = web.url
+    this.scope = options?.scope
+    this.given = options?.body
+    this.hasBody = this.given !== undefined || (mayHaveBody(this.method) && web.body !== null)
+  }
+
+  header(name: string): string | null {
+    return this.web.headers.get(name)
+  }
+
+  body(limit: number): ReturnType<Inbound['body']> {
+    if (this.given !== undefined) return Promise.resolve(toBytes(this.given))
+    if (this.web.bodyUsed)
+      throw new TypeError(`${BODY_WAS_READ} or pass the bytes: handler(request, { body }).`)
+    return (this.captured ??= readBody(this.web.clone().body, limit))
+  }
+
+  request(): Request {
+    return this.web
+  }
 }
 
 export const BODY_WAS_READ =

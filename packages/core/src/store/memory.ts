@@ -82,13 +82,23 @@ export declare namespace memory {
 
 /** Keys by how long they live, so that what has expired is found without looking at the rest. */
 function createShelves(maxKeys: number) {
-  const shelves: readonly Shelf[] = SHELVES.map(() => new Map())
+  // Only those in use: a key that is nowhere has to be looked for on each.
+  const shelves: Shelf[] = []
+  const byLife: (Shelf | undefined)[] = []
   let nextSweep = 0
   let nextSearch = 0
 
   function shelfOf(key: string): Shelf | undefined {
     for (const shelf of shelves) if (shelf.has(key)) return shelf
     return undefined
+  }
+
+  function shelfFor(life: number): Shelf {
+    let index = 0
+    while (life > (SHELVES[index] as number)) index++
+    let shelf = byLife[index]
+    if (!shelf) shelves.push((shelf = byLife[index] = new Map()))
+    return shelf
   }
 
   function count(): number {
@@ -141,8 +151,7 @@ function createShelves(maxKeys: number) {
       if (at >= nextSweep) sweep(at)
       const from = shelfOf(key)
       if (!from) makeRoom(1, at)
-      const life = (slot.expires - at) / 1000
-      const to = shelves[SHELVES.findIndex((longest) => life <= longest)] as Shelf
+      const to = shelfFor((slot.expires - at) / 1000)
       // Deleting first puts the key last, where its new expiry belongs.
       from?.delete(key)
       to.set(key, slot)

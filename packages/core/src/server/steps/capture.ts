@@ -78,10 +78,11 @@ const brokenOff = (cause: unknown): Refusal =>
 async function askLimit(
   ask: NonNullable<Kernel['limit']>,
   kind: 'challenge' | 'credential',
-  { method, url, header }: Inbound,
+  inbound: Inbound,
 ): Promise<Refusal | undefined> {
+  const { method, url } = inbound
   try {
-    const wait = await ask({ kind, method, url, header })
+    const wait = await ask({ kind, method, url, header: (name) => inbound.header(name) })
     return wait === undefined ? undefined : refuse('rate-limited', {}, { retryAfter: wait })
   } catch (cause) {
     return refuse(

@@ -11,7 +11,7 @@ import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import type { Judged } from './judge.js'
-import { IDEMPOTENCY, lifeOf, type PaymentRecord } from './record.js'
+import { claimed, IDEMPOTENCY, lifeOf, type PaymentRecord } from './record.js'
 
 /** The right to go on with a payment, alone. */
 export type Lease = { key: string; record: PaymentRecord; expires: number; kernel: Kernel }
@@ -59,13 +59,12 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
   const { kernel, method } = bound.offer
   const key = challengeKey(bound.challenge.id)
   const others = nameOthers(bound, judged, visit)
-  const record: PaymentRecord = {
-    state: 'claimed',
+  const record = claimed({
     credential: visit.credential,
     owner: newOwner(),
     until: Date.now() + kernel.deadlines.lease,
     others: others.length === 0 ? NONE : others.map((entry) => entry.key),
-  }
+  })
   const ttl = lifeOf(record, bound.expires)
   const entries: Entry[] = [{ key, value: record, ttl }]
   for (const other of others) entries.push({ ...other, ttl: Math.max(other.ttl, ttl) })
@@ -240,11 +239,11 @@ const isSame = (one: PaymentRecord | undefined, other: PaymentRecord): boolean =
 /**
  * Writes the payment's next state, if the lease still holds.
  *
+ * @param next - `lease.record`, changed.
  * @returns False when another server has taken the payment over meanwhile.
  */
-export async function advance(lease: Lease, change: Partial<PaymentRecord>): Promise<boolean> {
+export async function advance(lease: Lease, next: PaymentRecord): Promise<boolean> {
   const { record } = lease
-  const next: PaymentRecord = { ...record, ...change }
   const options = { ttl: lifeOf(next, lease.expires), from: record }
   const ours = (current: unknown) => (ownerOf(current) === record.owner ? next : undefined)
   if (ownerOf(await lease.kernel.store.update(lease.key, ours, options)) !== record.owner)
@@ -252,6 +251,10 @@ export async function advance(lease: Lease, change: Partial<PaymentRecord>): Pro
   lease.record = next
   return true
 }
+
+/** Keeps the payment as it is, for so long and no longer. */
+export const hold = (lease: Lease, until: number): Promise<boolean> =>
+  advance(lease, { ...lease.record, until })
 
 const ownerOf = (record: unknown): string | undefined =>
   (record as PaymentRecord | undefined)?.owner
@@ -282,9 +285,9 @@ const isPaid = (record: PaymentRecord | undefined): boolean =>
  */
 export async function giveBack(lease: Lease): Promise<boolean> {
   const until = Date.now() + lease.kernel.deadlines.lease
-  if (!(await advance(lease, { state: 'released', until }))) return false
+  if (!(await advance(lease, { ...lease.record, state: 'released', until }))) return false
   await release(lease)
-  return advance(lease, { until: 0 })
+  return hold(lease, 0)
 }
 
 /** Gives the proof back. */

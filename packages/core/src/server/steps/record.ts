@@ -29,9 +29,9 @@ export type PaymentRecord = {
   /** The other keys of the claim. */
   others: readonly string[]
   attempt?: unknown
-  receipt?: Receipt.Receipt
-  problem?: Errors.Problem
-  answer?: Answer
+  receipt?: Receipt.Receipt | undefined
+  problem?: Errors.Problem | undefined
+  answer?: Answer | undefined
 }
 
 const DAY = 86_400
@@ -53,3 +53,31 @@ export function lifeOf(record: PaymentRecord, expires: number): number {
   const named = record.others.some((key) => key.startsWith(IDEMPOTENCY))
   return done && !named ? Math.max(left + SKEW, SHORTEST) : left + DAY
 }
+
+/** A new claim. Every field is there from the start: copies of one shape are made fast. */
+export const claimed = (
+  claim: Pick<PaymentRecord, 'credential' | 'owner' | 'until' | 'others'>,
+): PaymentRecord => ({
+  state: 'claimed',
+  credential: claim.credential,
+  owner: claim.owner,
+  until: claim.until,
+  others: claim.others,
+  attempt: undefined,
+  receipt: undefined,
+  problem: undefined,
+  answer: undefined,
+})
+
+/** Still owed, and nobody works on it: the same credential may come again. */
+export const owed = (record: PaymentRecord): PaymentRecord => ({ ...record, until: 0 })
+
+/** Delivered, without what was only needed to deliver it. */
+export const delivered = (record: PaymentRecord, answer?: Answer): PaymentRecord => ({
+  ...record,
+  state: 'delivered',
+  until: 0,
+  attempt: undefined,
+  receipt: undefined,
+  answer,
+})

@@ -4,8 +4,7 @@
  * @module
  */
 import * as base64url from '#base64url'
-import type * as Errors from '../../Errors.js'
-import { isPrompt } from '../deadline.js'
+import * as Errors from '../../Errors.js'
 import { warn } from '../events.js'
 import { issue, type Issued } from '../offers.js'
 import type { Offer } from '../route.js'
@@ -58,8 +57,10 @@ function challengeWith(
     challenges: issued.map(({ id }) => id),
   }))
   const { refused, retryAfter } = refusal
-  const isFirst = refused.code === 'payment-required'
-  const problem = isFirst ? { ...refused, challengeId: first.id } : refused
+  const problem =
+    refused.code === 'payment-required'
+      ? Errors.problem('payment-required', { challengeId: first.id })
+      : refused
   const reply = problemReply(problem, retryAfter)
   const challenges = issued.map(({ header }) => header)
   reply.headers['WWW-Authenticate'] = challenges.length === 1 ? first.header : challenges
@@ -140,7 +141,7 @@ export async function readAnswer(response: Response, limit: number): Promise<Rea
   let size = 0
   for (;;) {
     const next = reader.read()
-    // A body made of a string or bytes is there at once; one that streams is not.
+    // A body made of a string or bytes is there before the next turn; one that streams is not.
     const part = (await isPrompt(next)) ? await next : await Promise.race([next, nextTurn()])
     if (part?.done) break
     if (part) {
@@ -163,6 +164,17 @@ const rebuild = (response: Response, body: BodyInit | null): Response =>
     statusText: response.statusText,
     headers: response.headers,
   })
+
+/** What nothing outside the process holds up is settled within this many microtasks. */
+const PROMPT = 16
+
+async function isPrompt(promise: Promise<unknown>): Promise<boolean> {
+  const state = { settled: false }
+  const note = () => void (state.settled = true)
+  promise.then(note, note)
+  for (let turn = 0; turn < PROMPT && !state.settled; turn++) await undefined
+  return state.settled
+}
 
 const nextTurn = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, 0))
 

@@ -5,10 +5,10 @@
  */
 import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from '../../Outcome.js'
 import * as Receipt from '../../Receipt.js'
-import { isPrompt, isThenable, race } from '../deadline.js'
+import { isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { advance, giveBack, idOf, impose, release, type Lease } from './claim.js'
+import { advance, giveBack, hold, idOf, impose, release, type Lease } from './claim.js'
 import { isTransportFault, problemOf } from './fault.js'
 import type { Presentation } from './judge.js'
 
@@ -35,10 +35,10 @@ export async function settle(
   { lease, fresh }: { lease: Lease; fresh: boolean },
 ): Promise<Settled | Refusal> {
   if (running.has(lease.key) && (fresh || !bound.offer.method.reconcile)) {
-    await advance(lease, { until: 0 })
+    await hold(lease, 0)
     return refuseUnknown(lease, { status: 'indeterminate' })
   }
-  if (!(await hasTime(lease))) return refuseHeld()
+  if (!hasTime(lease) && !(await renew(lease))) return refuseHeld()
   const outcome: Attempt =
     unrecorded.get(lease.key) ??
     (fresh ? await act(bound, presentation, lease) : await inquire(bound, presentation, lease))
@@ -50,34 +50,31 @@ export async function settle(
 }
 
 /** A claim that took long, or a process that slept, must not settle on a lease that others hold by then. */
-async function hasTime(lease: Lease): Promise<boolean> {
-  const { deadlines } = lease.kernel
-  const now = Date.now()
-  return (
-    lease.record.until - now > deadlines.settle || advance(lease, { until: now + deadlines.lease })
-  )
-}
+const hasTime = ({ record, kernel }: Lease): boolean =>
+  record.until - Date.now() > kernel.deadlines.settle
+
+const renew = (lease: Lease): Promise<boolean> =>
+  hold(lease, Date.now() + lease.kernel.deadlines.lease)
 
 async function act(bound: Bound, presentation: Presentation, lease: Lease): Promise<Attempt> {
   const { kernel, method } = bound.offer
-  const past: { late?: Promise<Outcome> } = {}
+  let late: Promise<Outcome> | undefined
   try {
     const settling = method.settle(presentation as Presentation & { validated: unknown })
     if (!isThenable(settling)) return normalize(settling)
-    const answer = Promise.resolve(settling)
-    if (await isPrompt(answer)) return normalize(await answer)
-    const coming = answer.then(normalize)
-    return await race(
+    const answer = await race(
       kernel.deadlines.settle,
-      () => coming,
+      () => settling,
       () => {
-        past.late = coming
+        late = Promise.resolve(settling).then(normalize)
         running.add(lease.key)
         presentation.abort()
       },
     )
+    return normalize(answer)
   } catch (cause) {
-    return { ...outcomeOfThrow(bound, cause), ...past }
+    const outcome = outcomeOfThrow(bound, cause)
+    return late ? { ...outcome, late } : outcome
   }
 }
 
@@ -129,12 +126,21 @@ function normalize(answer: unknown): Outcome {
   if (status === 'rejected' || status === 'indeterminate' || status === 'unsettled')
     return answer as Outcome
   if (typeof reference === 'string' && reference !== '')
-    return { ...(answer as Settled), status: 'settled' }
+    return settledOf(answer as Settled)
   const cause = new TypeError(
     'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.',
   )
   return { status: 'indeterminate', cause }
 }
+
+/** In one shape, whatever the rail's own is. */
+const settledOf = ({ reference, timestamp, receipt, settlement }: Settled): Settled => ({
+  status: 'settled',
+  reference,
+  timestamp,
+  receipt,
+  settlement,
+})
 
 function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
   switch (outcome.status) {
@@ -157,7 +163,7 @@ async function recordSettled(
   const receipt = receiptOf(bound, outcome)
   const until = Date.now() + lease.kernel.deadlines.lease
   try {
-    const held = await advance(lease, { state: 'settled', receipt, until })
+    const held = await advance(lease, { ...lease.record, state: 'settled', receipt, until })
     if (!held) await impose(lease, receipt)
     unrecorded.delete(lease.key)
     return held ? outcome : refuseHeld()
@@ -177,7 +183,8 @@ function receiptOf({ offer }: Bound, { receipt, reference, timestamp }: Settled)
 }
 
 async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal> {
-  if (!(await advance(lease, { state: 'rejected', problem: outcome.problem, until: 0 })))
+  const { problem } = outcome
+  if (!(await advance(lease, { ...lease.record, state: 'rejected', problem, until: 0 })))
     return refuseHeld()
   await release(lease)
   return { refused: outcome.problem, cause: outcome.cause }
@@ -193,7 +200,7 @@ async function recordUnsettled(
 
 async function recordUnknown(lease: Lease, outcome: Indeterminate): Promise<Refusal> {
   const attempt = outcome.attempt ?? lease.record.attempt
-  await advance(lease, { state: 'indeterminate', until: 0, attempt })
+  await advance(lease, { ...lease.record, state: 'indeterminate', until: 0, attempt })
   return refuseUnknown(lease, outcome)
 }
 
