@@ -357,16 +357,52 @@ describe('settle', () => {
     expect(await refusal(route(present(authorization)))).toEqual([402, 'payment-expired'])
   })
 
+  test('a settle that gives up when its signal says so ends no process, however slow the store is', async () => {
+    const rejections: unknown[] = []
+    const note = (cause: unknown) => rejections.push(cause)
+    process.on('unhandledRejection', note)
+    const memory = Store.memory()
+    const update: Store.Store['update'] = async (key, change, options) => {
+      await sleep(30)
+      return memory.update(key, change, options)
+    }
+    const settle = ({ signal }: { signal: AbortSignal }) =>
+      new Promise<{ reference: string }>((_, giveUp) => {
+        signal.addEventListener('abort', () => giveUp(signal.reason))
+      })
+    const { mpp } = createTill({ settle }, { deadlines, store: { ...memory, update } })
+    expect(await refusal((await buy(plain(mpp.charge(price)))).response)).toEqual(unknown)
+    await sleep(20)
+    process.off('unhandledRejection', note)
+    expect(rejections).toEqual([])
+  })
+
+  test('an attempt that settle hands over when its signal says so is kept for reconcile', async () => {
+    const settle = ({ signal }: { signal: AbortSignal }) =>
+      new Promise<Outcome.Outcome>((answer) => {
+        signal.addEventListener('abort', () =>
+          answer(Outcome.indeterminate({ attempt: { hash: '0xabc' } })),
+        )
+      })
+    const reconcile = vi.fn((_presented: object) => Outcome.settled({ reference: 'found' }))
+    const { mpp } = createTill({ settle, reconcile }, { deadlines })
+    const route = plain(mpp.charge(price))
+    const { authorization } = await buy(route)
+    await sleep(10)
+    expect((await route(present(authorization))).status).toBe(200)
+    expect(reconcile.mock.calls[0]?.[0]).toMatchObject({ attempt: { hash: '0xabc' } })
+  })
+
   test('a late throw changes nothing and harms nobody', async () => {
     const { mpp } = createTill(
-      { settle: async () => (await sleep(60), Promise.reject(new Error('late'))) },
+      { settle: async () => (await sleep(120), Promise.reject(new Error('late'))) },
       { deadlines },
     )
     const errors = vi.fn()
     mpp.on('error', errors)
     const route = plain(mpp.charge(price))
     const { authorization } = await buy(route)
-    await sleep(40)
+    await sleep(120)
     expect(errors).toHaveBeenCalledTimes(1)
     expect(await refusal(route(present(authorization)))).toEqual(unknown)
   })

@@ -67,6 +67,8 @@ async function act(bound: Bound, presentation: Presentation, lease: Lease): Prom
       () => settling,
       () => {
         late = Promise.resolve(settling).then(normalize)
+        // Listened to only once the store has answered: until then a rejection would end the process.
+        late.catch(() => undefined)
         running.add(lease.key)
         presentation.abort()
       },
