@@ -45,7 +45,8 @@ export declare namespace from {
 export function from(options: from.Options): Receipt {
   const { method, reference, timestamp } = options
   if (!method || !reference) throw new TypeError('A receipt names its method and its reference.')
-  const time = typeof timestamp === 'string' ? timestamp : format(timestamp?.getTime() ?? Date.now())
+  const time =
+    typeof timestamp === 'string' ? timestamp : format(timestamp?.getTime() ?? Date.now())
   const receipt: Receipt = { status: 'success', method, timestamp: time, reference }
   for (const field in options) if (!(field in receipt)) receipt[field] = options[field]
   return receipt

@@ -49,14 +49,8 @@ export function race<value>(
     watched.add(watch)
     timer ??= setInterval(look, TICK)
     working.then(
-      (value) => {
-        watched.delete(watch)
-        resolve(value)
-      },
-      (cause) => {
-        watched.delete(watch)
-        reject(cause)
-      },
+      (value) => void (watched.delete(watch), resolve(value)),
+      (cause: unknown) => void (watched.delete(watch), reject(cause)),
     )
   })
 }

@@ -24,6 +24,8 @@ export type Events = {
   delivered: Paid
   /** The recorded answer was given again. */
   replayed: Where & { challengeId: string }
+  /** A settlement was known only after its visitor had been told that nobody knows. It is recorded. */
+  late: { challenge: Challenge.Challenge; source: string | undefined; receipt: Receipt.Receipt }
   /** A credential was refused. */
   rejected: Where & { problem: Errors.Problem; cause?: unknown }
   /** Nobody knows whether the money moved. */

@@ -8,7 +8,7 @@ import type { Settled } from '../Outcome.js'
 import type { Receipt } from '../Receipt.js'
 import type { Offer } from './route.js'
 import { bind, type Bound } from './steps/bind.js'
-import { capture, isRefusal, refuse, type Refusal } from './steps/capture.js'
+import { capture, isRefusal, refuse, type Captured, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { judge, present, type Judged, type Presentation } from './steps/judge.js'
 import type { PaymentRecord } from './steps/record.js'
@@ -37,11 +37,19 @@ export type PaidVisit = {
  *
  * @throws TypeError when the application read the body first: the only misuse that shows this late.
  */
-export async function serve(offers: readonly Offer[], inbound: Inbound): Promise<Verdict> {
-  const { kernel } = offers[0] as Offer
-  if (kernel.free.has(inbound.method)) return { status: 'free' }
+export function serve(offers: readonly Offer[], inbound: Inbound): Verdict | Promise<Verdict> {
+  if ((offers[0] as Offer).kernel.free.has(inbound.method)) return { status: 'free' }
   const capturing = capture(offers, inbound)
-  const captured = capturing instanceof Promise ? await capturing : capturing
+  return capturing instanceof Promise
+    ? capturing.then((captured) => answer(offers, captured, inbound))
+    : answer(offers, capturing, inbound)
+}
+
+function answer(
+  offers: readonly Offer[],
+  captured: Captured | Refusal,
+  inbound: Inbound,
+): Verdict | Promise<Verdict> {
   if (isRefusal(captured)) return refused(offers, captured, { inbound, body: undefined })
   const { token, body } = captured
   const visit = { inbound, body }
@@ -49,7 +57,8 @@ export async function serve(offers: readonly Offer[], inbound: Inbound): Promise
   return pay(offers, token, visit).then(
     (paid) => (isRefusal(paid) ? refused(offers, paid, visit) : paid),
     (cause: unknown) => {
-      kernel.events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause }))
+      const { events } = (offers[0] as Offer).kernel
+      events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause }))
       return refused(offers, refuse('store-unavailable', {}, { retryAfter: 5, cause }), visit)
     },
   )

@@ -82,24 +82,9 @@ export declare namespace memory {
 
 /** Keys by how long they live, so that what has expired is found without looking at the rest. */
 function createShelves(maxKeys: number) {
-  // Only those in use: a key that is nowhere has to be looked for on each.
-  const shelves: Shelf[] = []
-  const byLife: (Shelf | undefined)[] = []
+  const { shelves, shelfOf, shelfFor } = createRack()
   let nextSweep = 0
   let nextSearch = 0
-
-  function shelfOf(key: string): Shelf | undefined {
-    for (const shelf of shelves) if (shelf.has(key)) return shelf
-    return undefined
-  }
-
-  function shelfFor(life: number): Shelf {
-    let index = 0
-    while (life > (SHELVES[index] as number)) index++
-    let shelf = byLife[index]
-    if (!shelf) shelves.push((shelf = byLife[index] = new Map()))
-    return shelf
-  }
 
   function count(): number {
     let sum = 0
@@ -155,6 +140,26 @@ function createShelves(maxKeys: number) {
       // Deleting first puts the key last, where its new expiry belongs.
       from?.delete(key)
       to.set(key, slot)
+    },
+  }
+}
+
+/** The shelves in use: a key that is nowhere has to be looked for on each. */
+function createRack() {
+  const shelves: Shelf[] = []
+  const byLife: (Shelf | undefined)[] = []
+  return {
+    shelves: shelves as readonly Shelf[],
+    shelfOf(key: string): Shelf | undefined {
+      for (const shelf of shelves) if (shelf.has(key)) return shelf
+      return undefined
+    },
+    shelfFor(life: number): Shelf {
+      let index = 0
+      while (life > (SHELVES[index] as number)) index++
+      let shelf = byLife[index]
+      if (!shelf) shelves.push((shelf = byLife[index] = new Map()))
+      return shelf
     },
   }
 }

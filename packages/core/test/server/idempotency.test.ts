@@ -32,10 +32,11 @@ async function order(
     payer = 'ann',
     key,
     token = `${payer}:${newToken()}`,
-  }: { payer?: string; key?: string; token?: string },
+    body,
+  }: { payer?: string; key?: string; token?: string; body?: string },
 ) {
-  const challenge = await challengeOf(route, new Request(url, post(key)))
-  return route(present(credential(challenge, token), post(key)))
+  const challenge = await challengeOf(route, new Request(url, post(key, body)))
+  return route(present(credential(challenge, token), post(key, body)))
 }
 
 const payer = ({ credential }: { credential: { payload: { token: string } } }) =>
@@ -100,6 +101,13 @@ describe('Idempotency-Key', () => {
       await order(route, { key: 'k1' })
       expect(orders).toHaveLength(2)
     }
+  })
+
+  test('with another body is another payment: it must not be answered for the first', async () => {
+    const { route, orders } = createShop()
+    expect((await order(route, { key: 'one' })).status).toBe(201)
+    expect((await order(route, { key: 'one', body: 'another order' })).status).toBe(201)
+    expect(orders).toEqual([1, 2])
   })
 
   test('is for one route and HTTP method', async () => {

@@ -548,6 +548,33 @@ describe('the one-hook form', () => {
     expect(ids[0]).toBe(ids[1])
   })
 
+  test('asked again, a plain throw proves nothing, and a refusal made on purpose does (threat 9)', async () => {
+    const verify = vi
+      .fn<() => Promise<{ reference: string }>>()
+      .mockRejectedValueOnce(fault())
+      .mockRejectedValueOnce(new Error('token already spent'))
+      .mockRejectedValueOnce(new Errors.PaymentError('verification-failed'))
+    const { mpp } = createOneHook(verify)
+    const route = plain(mpp.charge(price))
+    const { response, authorization } = await buy(route)
+    expect(await refusal(response)).toEqual(unknown)
+    expect(await refusal(route(present(authorization)))).toEqual(unknown)
+    expect(await refusal(route(present(authorization)))).toEqual([402, 'verification-failed'])
+  })
+
+  test('a settlement known after its visitor was sent away is told to the operator', async () => {
+    const late = gate<{ reference: string }>()
+    const { mpp } = createOneHook(() => late.passed)
+    const told = vi.fn()
+    mpp.on('late', told)
+    const { response } = await buy(plain(mpp.charge(price)))
+    expect(await refusal(response)).toEqual(unknown)
+    expect(told).not.toHaveBeenCalled()
+    late.open({ reference: 'r' })
+    await vi.waitFor(() => expect(told).toHaveBeenCalledOnce())
+    expect(told.mock.calls[0]?.[0]).toMatchObject({ receipt: { reference: 'r' } })
+  })
+
   test('it is not asked again while its first answer is still to come', async () => {
     const late = gate<{ reference: string }>()
     const verify = vi.fn(() => late.passed)

@@ -113,12 +113,13 @@ function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entr
   }
   if (visit.idempotencyKey !== null && payer !== undefined) {
     const name = sha256Text(
-      // With the price: what was paid for a cheap offer opens no dear one of the same route.
+      // With price and body: what was paid for one request answers no other under the same key.
       [
         bound.challenge.realm,
         visit.scope,
         method.name,
         bound.offer.encoded,
+        bound.challenge.digest ?? '',
         payer,
         visit.idempotencyKey,
       ].join('\n'),

@@ -84,13 +84,20 @@ async function act(bound: Bound, presentation: Presentation, lease: Lease): Prom
 async function followLate(bound: Bound, lease: Lease, late: Promise<Outcome>): Promise<void> {
   try {
     const outcome = await late
-    if (outcome.status === 'settled') await impose(lease, receiptOf(bound, outcome))
+    if (outcome.status === 'settled') await imposeLate(bound, lease, outcome)
     else await record(bound, lease, outcome)
   } catch (cause) {
     bound.offer.kernel.events.emit('error', () => ({ cause }))
   } finally {
     running.delete(lease.key)
   }
+}
+
+async function imposeLate(bound: Bound, lease: Lease, outcome: Settled): Promise<void> {
+  const receipt = receiptOf(bound, outcome)
+  await impose(lease, receipt)
+  const { challenge, source, offer } = bound
+  offer.kernel.events.emit('late', () => ({ challenge, source, receipt }))
 }
 
 /** A throw: in the one-hook form a refusal, elsewhere nobody knows what happened before it. */
@@ -107,7 +114,7 @@ function outcomeOfThrow({ offer }: Bound, cause: unknown): Outcome {
 /** The server that began this settlement is gone, or it could not tell. */
 async function inquire(bound: Bound, presentation: Presentation, lease: Lease): Promise<Outcome> {
   const { kernel, method } = bound.offer
-  if (method.oneHook && !method.reconcile) return act(bound, presentation, lease)
+  if (method.oneHook && !method.reconcile) return askAgain(bound, presentation, lease)
   if (!method.reconcile) return { status: 'indeterminate', attempt: lease.record.attempt }
   presentation.attempt = lease.record.attempt
   try {
@@ -122,13 +129,23 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
   }
 }
 
+/**
+ * The one-hook form is its own reconciliation. Its first asking may have taken the money, so that a
+ * plain throw now ("already spent") proves nothing; only a refusal made on purpose does.
+ */
+async function askAgain(bound: Bound, presentation: Presentation, lease: Lease): Promise<Attempt> {
+  const outcome = await act(bound, presentation, lease)
+  const { cause } = outcome as { cause?: unknown }
+  const isPlain = outcome.status === 'rejected' && cause !== undefined && !problemOf(cause)
+  return isPlain ? { status: 'indeterminate', cause } : outcome
+}
+
 /** A bare `{ reference }` is a settlement; whoever answers nonsense may have moved money before. */
 function normalize(answer: unknown): Outcome {
   const { status, reference } = (answer ?? {}) as { status?: string; reference?: unknown }
   if (status === 'rejected' || status === 'indeterminate' || status === 'unsettled')
     return answer as Outcome
-  if (typeof reference === 'string' && reference !== '')
-    return settledOf(answer as Settled)
+  if (typeof reference === 'string' && reference !== '') return settledOf(answer as Settled)
   const cause = new TypeError(
     'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.',
   )
