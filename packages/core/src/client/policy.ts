@@ -9,8 +9,8 @@ import type { Store } from '../Store.js'
 
 /**
  * Amounts as decimal strings, in the unit people read (by the decimals that the method declares),
- * by method (`tempo`), by method and intent (`tempo/session`) or by method and currency
- * (`stripe:usd`). A string alone is for the first method. What is not named cannot be paid.
+ * by method (`points`), by method and intent (`points/charge`) or by method and currency
+ * (`points:usd`). A string alone is for the first method. What is not named cannot be paid.
  */
 export type Amounts = string | { readonly [what: string]: string }
 

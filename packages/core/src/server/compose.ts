@@ -12,7 +12,7 @@ import { createHandler, OFFERS, type Handler } from './handler.js'
  * @param handlers - Payment handlers, such as `mpp.points.charge({ amount: '5' })`.
  * @throws TypeError when one of them is not a payment handler.
  * @example
- * const pay = compose(mpp.tempo.charge({ amount: '0.01' }), mpp.lightning.charge({ amount: '10' }))
+ * const pay = compose(mpp.points.charge({ amount: '5' }), mpp.gold.charge({ amount: '1' }))
  * @see core draft, Multiple Payment Options
  */
 export function compose(...handlers: readonly Handler[]): Handler {

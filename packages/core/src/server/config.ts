@@ -5,7 +5,7 @@
  */
 import * as ChallengeId from '../ChallengeId.js'
 import type * as Challenge from '../Challenge.js'
-import type { Server } from '../Method.js'
+import type { AnyServer, Server } from '../Method.js'
 import * as Store from '../Store.js'
 import { createEmitter, warn, type Emitter } from './events.js'
 
@@ -40,7 +40,7 @@ export type Deadlines = {
 
 export type Config = {
   /** Payment methods, or lists of them as a rail's factory returns. The last of a name and intent wins. */
-  methods: readonly (Server | readonly Server[])[]
+  methods: readonly (AnyServer | readonly AnyServer[])[]
   /** The protection space, best the public host name. Left out: `MPP_REALM`, or the platform's public name. */
   realm?: string | undefined
   /** 32 bytes or more; of several the first signs and all verify. Left out: `MPP_SECRET_KEY`. */

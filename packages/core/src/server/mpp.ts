@@ -79,15 +79,16 @@ export type Mpp<methods> = {
 export function create<const methods extends readonly (AnyServer | readonly AnyServer[])[]>(
   config: Omit<Config, 'methods'> & { methods: methods },
 ): Mpp<Flatten<methods>> {
-  const kernel = createKernel(config as unknown as Config)
-  return Object.freeze({
+  const kernel = createKernel(config)
+  const mpp: Record<string, unknown> = {
     ...routesByIntent(kernel),
     ...routesByName(kernel),
     realm: kernel.realm,
     on: kernel.events.on,
     compose: (...parts: readonly Part[]) =>
       composeHandlers(...parts.map((part) => toHandler(kernel, part))),
-  }) as unknown as Mpp<Flatten<methods>>
+  }
+  return Object.freeze(mpp) as Mpp<Flatten<methods>>
 }
 
 type Options = Record<string, unknown>

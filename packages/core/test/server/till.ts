@@ -11,12 +11,12 @@ export const realm = 'api.example.com'
 export const secretKey = 'a secret of tests, forty bytes and longer'
 export const url = 'https://api.example.com/paid'
 
-export const schema = {
+const schema = {
   request: z.object({ amount: z.string().regex(/^[1-9]\d*$/), currency: z.string() }),
   credential: { payload: z.object({ token: z.string() }) },
 }
 
-export const points = Method.from({ name: 'points', intent: 'charge', schema })
+const points = Method.from({ name: 'points', intent: 'charge', schema })
 export const price = { amount: '10', currency: 'pts' }
 
 type Points = typeof points
@@ -54,7 +54,7 @@ export function createTill(hooks: Hooks = {}, config: Config = {}) {
 
 export type Route = (request: Request) => Promise<Response>
 
-export const ok = (): Response => Response.json({ data: 'paid for' })
+const ok = (): Response => Response.json({ data: 'paid for' })
 
 /** The plain form as a route. */
 export function plain(
