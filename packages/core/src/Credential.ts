@@ -82,9 +82,10 @@ const encodedOf = (text: string): string =>
  */
 export function extract(authorization: string | readonly string[] | null | undefined): string[] {
   const values = typeof authorization === 'string' ? [authorization] : (authorization ?? [])
-  return values.flatMap((value) =>
-    elements(value).filter((element) => /^payment(?: |$)/i.test(element)),
-  )
+  const found: string[] = []
+  for (const value of values)
+    for (const element of elements(value)) if (/^payment(?: |$)/i.test(element)) found.push(element)
+  return found
 }
 
 /**
