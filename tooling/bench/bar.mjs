@@ -13,7 +13,10 @@ export function judge({ rows, imports, installs, bundles }) {
   const of = (/** @type {string} */ path, /** @type {string} */ subject) =>
     median(rows[path]?.[subject] ?? [])
   const times = (/** @type {string} */ path) => ratio(rows[path], 'polyrail', 'bare')
-  const less = (/** @type {string} */ path) => ratio(rows[path], 'mppx', 'polyrail')
+  const less = (/** @type {string} */ path) => ({
+    all: ratio(rows[path], 'mppx', 'polyrail'),
+    own: (of(path, 'mppx') - of(path, 'bare')) / (of(path, 'polyrail') - of(path, 'bare')),
+  })
   const more = of('server/402', 'polyrail') - of('server/402', 'bare')
   const entry = imports.server?.polyrail.cpu ?? Number.NaN
   const page = bundles.polyrail?.gzip ?? Number.NaN
@@ -55,9 +58,13 @@ const atMost = (promise, ratio, limit) => ({
   kept: ratio <= limit,
 })
 
-/** @param {string} promise @param {number} ratio @param {number} limit */
-const atLeast = (promise, ratio, limit) => ({
+/**
+ * @param {string} promise
+ * @param {{ all: number, own: number }} less how often ours goes into theirs: in all, and without what lies beneath both
+ * @param {number} limit
+ */
+const atLeast = (promise, { all, own }, limit) => ({
   promise,
-  measured: `${ratio.toFixed(1)}×`,
-  kept: ratio >= limit,
+  measured: `${all.toFixed(1)}× (${own.toFixed(1)}× less added)`,
+  kept: all >= limit,
 })

@@ -3,6 +3,7 @@
  *
  *     npm run bench                          everything, about four minutes
  *     npm run bench -- --quick               fewer, shorter rounds
+ *     npm run bench -- --cold                a server that was idle: no compiled code left
  *     npm run bench -- --only server/402     the cases whose name begins so, or `weight`
  *     npm run bench -- --json                the results as JSON
  *     npm run bench -- --check               exit 1 when the bar is missed
@@ -22,13 +23,14 @@ import { efforts, measure } from './rounds.mjs'
 const { values: flags } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    cold: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     only: { type: 'string', default: '' },
     profile: { type: 'string' },
   },
 })
-const effort = flags.quick ? efforts.quick : efforts.full
+const effort = { ...(flags.quick ? efforts.quick : efforts.full), cold: flags.cold }
 const progress = (/** @type {string} */ text) => process.stderr.write(`· ${text}\n`)
 
 /** @type {unknown[]} */
@@ -84,7 +86,7 @@ async function run() {
   const bar = judge(results).filter(
     ({ measured }) => flags.only === '' || !measured.includes('NaN'),
   )
-  const machine = `${availableParallelism()} cores of ${cpus()[0]?.model}, Node ${process.versions.node}`
+  const machine = `${availableParallelism()} cores of ${cpus()[0]?.model}, Node ${process.versions.node}, ${flags.cold ? 'cold' : 'warm'}`
   if (flags.json)
     return { text: JSON.stringify({ machine, ...results, bar, failures }, null, 2), bar }
   const text = [

@@ -68,7 +68,7 @@ export function installedFromTarball(folder) {
   try {
     const run = (/** @type {string} */ command, /** @type {string[]} */ args, cwd = place) =>
       execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-    run('pnpm', ['pack', '--pack-destination', place], folder)
+    run('npm', ['pack', '--pack-destination', place], folder)
     const tarball = readdirSync(place).find((file) => file.endsWith('.tgz'))
     writeFileSync(join(place, 'package.json'), '{ "private": true }')
     run('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${tarball}`])

@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url'
 
 const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
 
-/** @typedef {{ rounds: number, batch: number, warmUp: number }} Effort how many rounds, ms of CPU for a batch and for warming up */
+/** @typedef {{ rounds: number, batch: number, warmUp: number, cold?: boolean }} Effort how many rounds, ms of CPU for a batch and for warming up; `cold`: compiled code is thrown away before each batch */
 
 /** @type {{ full: Effort, quick: Effort }} */
 export const efforts = {
-  full: { rounds: 15, batch: 150, warmUp: 1500 },
-  quick: { rounds: 5, batch: 60, warmUp: 500 },
+  full: { rounds: 11, batch: 80, warmUp: 1500 },
+  quick: { rounds: 5, batch: 50, warmUp: 1000 },
 }
 
 /**
@@ -25,10 +25,10 @@ export const efforts = {
  * @returns {Promise<Row>} for each subject what an operation cost in each round, in µs of CPU
  */
 export async function measure(name, subjects, effort) {
-  const { batch, warmUp, rounds } = effort
+  const { batch, warmUp, rounds, cold = false } = effort
   // Sockets are slow to warm up, and opening them must not count.
-  const scale = name.startsWith('http/') ? 4 : 1
-  const scaled = { rounds, batch: batch * scale, warmUp: warmUp * scale }
+  const scale = name.startsWith('http/') ? 3 : 1
+  const scaled = { rounds, batch: batch * scale, warmUp: warmUp * scale, cold }
   const running = subjects.map((subject) => start(subject, name, scaled))
   try {
     for (const { ready } of running) await ready()
@@ -47,8 +47,10 @@ export async function measure(name, subjects, effort) {
  * @param {string} name
  * @param {Effort} effort
  */
-function start(subject, name, { batch, warmUp }) {
-  const child = fork(worker, [subject, name, String(warmUp)], { execArgv: ['--expose-gc'] })
+function start(subject, name, { batch, warmUp, cold }) {
+  const child = fork(worker, [subject, name, String(warmUp), cold ? 'cold' : 'warm'], {
+    execArgv: ['--expose-gc'],
+  })
   let operations = 0
   /** @type {number[]} */
   const rounds = []

@@ -7,6 +7,9 @@ import { Challenge, Credential, Method, z } from 'mppx'
 import { Mppx, Store } from 'mppx/server'
 import { data, flat, paid, price, rails, realm, secretKey, unpaid } from '../../terms.mjs'
 
+/** Bound to the route, as the other subject of this protocol does by itself. */
+const terms = { ...price, scope: 'GET /report' }
+
 const methods = rails.map((name) =>
   Method.from({
     name,
@@ -47,13 +50,13 @@ const plain = (handler) => async (/** @type {Request} */ request) => {
 
 /** @param {number} offers */
 const compose = (offers) =>
-  createServer(offers).compose(...rails.slice(0, offers).map((rail) => [`${rail}/charge`, price]))
+  createServer(offers).compose(...rails.slice(0, offers).map((rail) => [`${rail}/charge`, terms]))
 
-export const single = () => createServer(1).charge(price)
+export const single = () => createServer(1).charge(terms)
 
 function inline() {
   const mppx = createServer(1)
-  return plain((/** @type {Request} */ request) => mppx.charge({ ...price })(request))
+  return plain((/** @type {Request} */ request) => mppx.charge({ ...terms })(request))
 }
 
 export const count = (/** @type {Response} */ response) =>
