@@ -9,9 +9,10 @@ import * as Receipt from '../Receipt.js'
 import { keepLease } from './lease.js'
 import type { Offer } from './route.js'
 import { describe, serve, type PaidVisit } from './serve.js'
+import { keep, readAnswer } from './steps/answer.js'
 import { advance, type Lease } from './steps/claim.js'
 import { delivered, owed, type PaymentRecord } from './steps/record.js'
-import { attachReceipt, readAnswer } from './steps/respond.js'
+import { attachReceipt } from './steps/respond.js'
 import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
 
 /** Not paid for: send `challenge` and do nothing else. */
@@ -182,18 +183,19 @@ function guard<rest extends unknown[]>(
 async function deliver(
   visit: PaidVisit,
   application: () => Response | Promise<Response>,
-): Promise<Response> {
+): Promise<Response | Reply> {
   const { lease } = visit
   const stop = keepLease(lease)
   try {
     const response = await application()
     const good = response.status < 400
-    const { response: whole, answer } = good
+    const read = good
       ? await readAnswer(respond(visit, response), lease.kernel.maxAnswerBytes)
-      : { response, answer: undefined }
+      : response
     await stop()
+    const answer = isResponse(read) ? undefined : keep(read)
     await close(lease, good ? delivered(lease.record, answer) : owed(lease.record))
-    return whole
+    return read
   } catch (cause) {
     await stop()
     await close(lease, owed(lease.record))

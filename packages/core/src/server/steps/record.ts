@@ -5,9 +5,10 @@
  */
 import type * as Errors from '../../Errors.js'
 import type * as Receipt from '../../Receipt.js'
+import type { Reply } from '../transport.js'
 
 /** A response as it is kept for a visitor who lost it. */
-export type Answer = { status: number; headers: [string, string][]; body: string }
+export type Answer = { status: number; headers: Reply['headers']; body: string }
 
 /**
  * One payment, under its challenge id. A crash may leave any state behind:

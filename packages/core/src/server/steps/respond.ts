@@ -3,14 +3,12 @@
  *
  * @module
  */
-import * as base64url from '#base64url'
 import * as Errors from '../../Errors.js'
 import { warn } from '../events.js'
 import { issue, type Issued } from '../offers.js'
 import type { Offer } from '../route.js'
-import { join, type Inbound, type Reply } from '../transport.js'
+import type { Inbound, Reply } from '../transport.js'
 import { refuse, type Refusal } from './capture.js'
-import type { Answer } from './record.js'
 
 const EXPOSED = 'WWW-Authenticate, Payment-Receipt, Retry-After'
 const VARY = 'Authorization, Accept-Payment'
@@ -123,96 +121,4 @@ function privately(control: string | null): string {
     .map((part) => part.trim())
     .filter((part) => !/^(?:public|private|s-maxage(?:=.*)?)$/i.test(part))
   return ['private', ...kept].filter(Boolean).join(', ')
-}
-
-/** A response read as far as it came at once. */
-export type Read = { response: Response; answer: Answer | undefined }
-
-/**
- * Reads a response so that it can be given again. A body that streams, or is longer than `limit`,
- * passes through and is not kept.
- */
-export async function readAnswer(response: Response, limit: number): Promise<Read> {
-  if (response.body === null) return { response, answer: toAnswer(response, new Uint8Array()) }
-  if (response.headers.get('content-type')?.startsWith('text/event-stream'))
-    return { response, answer: undefined }
-  const reader = response.body.getReader()
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for (;;) {
-    const next = reader.read()
-    // A body made of a string or bytes is there before the next turn; one that streams is not.
-    const part = (await isPrompt(next)) ? await next : await Promise.race([next, nextTurn()])
-    if (part?.done) break
-    if (part) {
-      chunks.push(part.value)
-      size += part.value.length
-    }
-    if (!part || size > limit)
-      return {
-        response: rebuild(response, resume(chunks, part ? undefined : next, reader)),
-        answer: undefined,
-      }
-  }
-  const bytes = join(chunks, size)
-  return { response: rebuild(response, bytes as BodyInit), answer: toAnswer(response, bytes) }
-}
-
-const rebuild = (response: Response, body: BodyInit | null): Response =>
-  new Response(body, {
-    status: response.status,
-    statusText: response.statusText,
-    headers: response.headers,
-  })
-
-/** What nothing outside the process holds up is settled within this many microtasks. */
-const PROMPT = 16
-
-async function isPrompt(promise: Promise<unknown>): Promise<boolean> {
-  const state = { settled: false }
-  const note = () => void (state.settled = true)
-  promise.then(note, note)
-  for (let turn = 0; turn < PROMPT && !state.settled; turn++) await undefined
-  return state.settled
-}
-
-const nextTurn = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, 0))
-
-type Reader = ReadableStreamDefaultReader<Uint8Array>
-
-/** What was read already, then the rest as the visitor takes it. */
-function resume(
-  chunks: Uint8Array[],
-  pending: ReturnType<Reader['read']> | undefined,
-  reader: Reader,
-): ReadableStream<Uint8Array> {
-  let next = pending
-  return new ReadableStream({
-    async pull(controller) {
-      const chunk = chunks.shift()
-      if (chunk) return controller.enqueue(chunk)
-      const part = await (next ?? reader.read())
-      next = undefined
-      if (part.done) controller.close()
-      else controller.enqueue(part.value)
-    },
-    cancel: (reason) => reader.cancel(reason),
-  })
-}
-
-const toAnswer = (response: Response, bytes: Uint8Array): Answer => ({
-  status: response.status,
-  headers: [...response.headers],
-  body: base64url.encode(bytes),
-})
-
-/** The recorded answer, as it was given. */
-export function replay(answer: Answer): Reply {
-  const headers: Reply['headers'] = {}
-  for (const [name, value] of answer.headers) {
-    const before = headers[name]
-    headers[name] = before === undefined ? value : [before, value].flat()
-  }
-  const body = base64url.decodeBytes(answer.body) ?? new Uint8Array()
-  return { status: answer.status, headers, body: body.length === 0 ? null : body }
 }
