@@ -45,7 +45,7 @@ export type Challenge<request = Record<string, unknown>> = {
   expires?: string
   digest?: string
   description?: string
-  opaque?: Record<string, string>
+  opaque?: Record<string, string> | undefined
   extensions?: Record<string, string>
   wire: Wire
 }

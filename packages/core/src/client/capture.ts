@@ -57,7 +57,7 @@ export async function capture(
     send: (changes, to) =>
       to
         ? fetch(to, { method, ...(credentials && { credentials }), ...own, ...changes })
-        : fetch(isPlain ? input : (source as Request), { ...own, ...changes }),
+        : fetch(isPlain ? input : (source as Request), changes ? { ...own, ...changes } : own),
   }
 }
 

@@ -165,8 +165,7 @@ async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
   const result = asked && (await method.schema.request['~standard'].validate(asked))
   if (!result || result.issues) return undefined
   // What the server keeps in `opaque` is its own, and goes back as it came.
-  const { opaque: _, ...shown } = wire
-  const challenge: Challenge.Challenge = { ...shown, request: result.value, wire }
+  const challenge: Challenge.Challenge = { ...wire, request: result.value, opaque: undefined, wire }
   trial.challenge = challenge
   trial.code = 'not-accepted'
   const reason = await method.accepts?.({ challenge })
