@@ -612,6 +612,22 @@ describe('the handler form', () => {
     expect(seen).toEqual([402, true, 200, false])
   })
 
+  test('every byte of an answer arrives as it is, at once and given again', async () => {
+    const bytes = Uint8Array.from({ length: 1024 }, (_, at) => at % 256)
+    const route = createTill().mpp.charge(price)(() => new Response(bytes))
+    const at = await serve(Mpp.toNodeListener(route))
+    const authorization = credential(await challengeAt(at))
+    for (const visit of ['first', 'again']) {
+      const answer = await pay(at, {}, authorization)
+      expect([visit, answer.status, answer.headers.get('content-length')]).toEqual([
+        visit,
+        200,
+        '1024',
+      ])
+      expect(new Uint8Array(await answer.arrayBuffer())).toEqual(bytes)
+    }
+  })
+
   test('a body parser that ran first hands its bytes on as rawBody', async () => {
     const { mpp } = createTill()
     const listener = Mpp.toNodeListener(mpp.charge(price))
