@@ -48,7 +48,8 @@ export interface NodeResponse {
   removeHeader(name: string): unknown
   writeHead(...parameters: never[]): unknown
   write(chunk: Uint8Array): boolean
-  end(chunk?: Uint8Array | string, encoding?: 'latin1'): unknown
+  end(chunk?: Uint8Array | string): unknown
+  end(chunk: string, encoding: 'latin1'): unknown
   destroy?(): unknown
   on(event: string, listener: () => void): unknown
   once(event: string, listener: () => void): unknown
@@ -316,7 +317,7 @@ async function sendBody(response: NodeResponse, body: ReadableStream<Uint8Array>
 
 /** An error page with nothing on it of what was to be sent; too late for one, the connection breaks off. */
 function sendFailure(response: NodeResponse): void {
-  if (response.headersSent) return void (response.destroy ?? response.end).call(response)
+  if (response.headersSent) return void (response.destroy ? response.destroy() : response.end())
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.statusCode = 500
   response.setHeader('Content-Type', 'text/plain')
