@@ -4,7 +4,6 @@
  * @module
  */
 import type * as Challenge from './Challenge.js'
-import type * as Credential from './Credential.js'
 import type { Outcome, Rejected, Settled } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
 
@@ -292,5 +291,3 @@ export declare namespace toServer {
     onRespond?: ((receipt: Receipt.Receipt, response: Response) => Response | void) | undefined
   }
 }
-
-export type { Challenge, Credential }

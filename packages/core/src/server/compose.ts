@@ -7,7 +7,8 @@ import { createHandler, OFFERS, type Handler } from './handler.js'
 
 /**
  * Offers what all the handlers offer, in their order, in one 402. A credential for any of them pays.
- * The handlers may come from different servers.
+ * The handlers may come from different servers, each with its own realm, secret, store and policy;
+ * `free`, `limit`, `insecure` and `maxBodyBytes` are those of the first.
  *
  * @param handlers - Payment handlers, such as `mpp.points.charge({ amount: '5' })`.
  * @throws TypeError when one of them is not a payment handler.

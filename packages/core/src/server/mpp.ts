@@ -7,7 +7,7 @@ import type * as Method from '../Method.js'
 import { compose as composeHandlers } from './compose.js'
 import { createKernel, type Config, type Kernel } from './config.js'
 import type { Emitter } from './events.js'
-import { createHandler, OFFERS, type Handler } from './handler.js'
+import { createHandler, type Handler } from './handler.js'
 import { createOffer, type RouteOptions } from './route.js'
 
 export { toNodeListener } from './node.js'
@@ -26,12 +26,6 @@ type Intended<methods, intent> = Extract<methods, { readonly intent: intent }>
 type NameOf<methods> = methods extends { readonly name: infer name extends string } ? name : never
 type IntentOf<methods> = methods extends { readonly intent: infer intent extends string }
   ? intent
-  : never
-type KeyOf<methods> = methods extends {
-  readonly name: infer name extends string
-  readonly intent: infer intent extends string
-}
-  ? `${name}/${intent}`
   : never
 
 /** Makes a handler of one rail at one price. */
@@ -145,5 +139,4 @@ function toHandler(kernel: Kernel, part: Part): Handler {
 }
 
 export type { Guarded, Paid, Payment, Unpaid } from './handler.js'
-export type { Handler, KeyOf }
-export { OFFERS }
+export type { Handler }

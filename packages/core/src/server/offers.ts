@@ -52,7 +52,6 @@ const rank = (offers: readonly Offer[], header: string | null): readonly Offer[]
     ? offers
     : AcceptPayment.rank(
         offers.map((offer) => ({
-          name: offer.method.name,
           method: offer.method.name,
           intent: offer.method.intent,
           offer,

@@ -51,7 +51,7 @@ const proofKey = (method: string, key: string): string =>
  * Claims a payment. Of several copies of one credential, on whatever server, one gets the lease; the
  * others wait for it and get what it got, or a 409.
  *
- * @param visit.token - The credential as it came.
+ * @param visit.credential - Hash of the credential as it came.
  * @param visit.idempotencyKey - Joins a new credential of the same payer to an earlier payment.
  * @see core draft, Concurrent Request Handling; charge draft, Replay Protection
  */
@@ -100,7 +100,6 @@ export type Visit = {
   samePayer?: boolean
   /** The other keys of a claim, for a payment that was given back and begins anew. */
   others?: readonly Entry[]
-  signal?: AbortSignal | undefined
 }
 
 function nameOthers(bound: Bound, { replay, payer }: Judged, visit: Visit): Entry[] {
