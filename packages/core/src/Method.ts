@@ -6,6 +6,7 @@
 import type * as Challenge from './Challenge.js'
 import type { Outcome, Rejected, Settled } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
+import type { Store } from './Store.js'
 
 /** Any Standard Schema v1: zod, valibot, arktype, or an object with `~standard`. */
 export interface Schema<input = unknown, output = input> {
@@ -101,6 +102,8 @@ export type Proof<method extends Method = Method> = {
   source?: string | undefined
   /** True when the proof only lets the server take the money. Left out, the money counts as gone, so another rail is never tried. */
   authorization?: boolean | undefined
+  /** The same authorization as servers of another version read it: presented once, when the first form is refused for good. */
+  alternate?: PayloadOf<method> | undefined
 }
 
 export type ChallengeOf<method extends Method> = Challenge.Challenge<RequestOf<method>>
@@ -152,6 +155,8 @@ export type Presented<method extends Method = Method> = {
   }
   /** Aborted at the settlement deadline. */
   signal: AbortSignal
+  /** The server's store, for what this method must remember itself: budgets, attempts. Its keys are this method's own. */
+  store: Store
 }
 
 /** A proof's name for replay protection, with its own life in seconds when it is not for ever. */
@@ -190,13 +195,15 @@ export type Reference = Omit<Settled, 'status'> & { status?: undefined }
 
 /** Request fields that are made anew for each challenge (an invoice, a payment hash). */
 export type Issued<method extends Method = Method> = {
-  /** Dotted paths, such as `methodDetails.invoice`; every other field must equal the route's. */
+  /** Dotted paths, such as `methodDetails.invoice`; every other field must equal the route's, and so must one that the route sets. */
   readonly fields: readonly string[]
   /** Makes them. Called for an unpaid request: it must not move money. Failing or late, the rail drops out of the offer. */
   create(parameters: {
     request: RequestOf<method>
+    realm: string
     expires: string
     signal: AbortSignal
+    store: Store
   }): MaybePromise<Record<string, unknown>>
 }
 

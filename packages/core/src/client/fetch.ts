@@ -66,9 +66,13 @@ async function settle(errand: Meeting<Call>, first: Response): Promise<Response>
       return response
     }
     discard(response)
-    const answer = await present(payment)
-    response = answer.response
-    if (!(await isRefuted(answer, payment))) return response
+    do {
+      const answer = await present(payment)
+      response = answer.response
+      if (!(await isRefuted(answer, payment))) return response
+      payment.credential = payment.alternate!
+      delete payment.alternate
+    } while (payment.credential)
     errand.refusals.push({ code: 'rejected', offer: payment.wire })
   }
 }
@@ -99,8 +103,7 @@ export function meet<call extends Pick<Call, 'url' | 'method' | 'body' | 'signal
 }
 
 /** The problem types that say of a proof that it bought nothing; a used challenge may have bought. */
-const definite =
-  /\/(verification-failed|payment-insufficient|payment-expired|malformed-credential)$/
+const definite = /\/(verification-failed|payment-(insufficient|expired)|malformed-credential)$/
 
 /** Whether the server certainly did not take the money, so that another rail may be tried. */
 async function isRefuted(answer: Answer, payment: Payment<Errand>): Promise<boolean> {
@@ -108,7 +111,7 @@ async function isRefuted(answer: Answer, payment: Payment<Errand>): Promise<bool
   const { occasion, method, isMoved } = payment
   if (response.status !== 402 || attempt > 1 || isMoved) return false
   occasion.offers = occasion.offers.filter((offer) => offer.method.name !== method.name)
-  if (!occasion.offers[0] || !response.body) return false
+  if (!(occasion.offers[0] || payment.alternate) || !response.body) return false
   try {
     const { signal } = occasion.call
     const { body } = await drain(response.clone().body!, { limit: 65_536, signal })

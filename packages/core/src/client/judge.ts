@@ -41,6 +41,8 @@ type Trial<occasion extends Occasion = Occasion> = Offer & {
   price?: Method.Price
   /** The `Authorization` value: a secret. */
   credential?: string
+  /** The same in another form. */
+  alternate?: string
   /** Money moved, or may have: it stays counted, and nothing else is tried. */
   isMoved?: boolean
 }
@@ -241,12 +243,14 @@ async function pay(trial: Trial): Promise<void> {
     trial.isMoved = cause?.code === 'payment-indeterminate'
     throw cause
   })
-  const { payload, source, authorization } = proof
+  const { payload, source, authorization, alternate } = proof
   trial.isMoved = !authorization
   trial.code = 'expired'
   if (authorization && (expires < Date.now() || signal?.aborted)) return
-  const credential = JSON.stringify({ challenge: wire, payload, source })
-  trial.credential = `Payment ${base64url.encode(credential)}`
+  const write = (form: unknown): string =>
+    `Payment ${base64url.encode(JSON.stringify({ challenge: wire, payload: form, source }))}`
+  trial.credential = write(payload)
+  if (alternate) trial.alternate = write(alternate)
 }
 
 let starting = 0

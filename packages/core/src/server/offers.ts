@@ -12,6 +12,7 @@ import { sha256 } from '#sha256'
 import * as base64url from '#base64url'
 import { runWithDeadline } from './deadline.js'
 import { checkIssued, withIssued, type Offer } from './route.js'
+import { MethodStore } from './store.js'
 import type { Inbound } from './transport.js'
 
 /** A challenge ready to send. */
@@ -64,9 +65,15 @@ async function issueWithFields(offer: Offer, visit: Visit): Promise<Issued | und
   const { kernel, method } = offer
   try {
     const fields = await runWithDeadline(kernel.deadlines.offer, (signal) =>
-      method.issued?.create({ request: offer.request, expires: expiryOf(offer), signal }),
+      method.issued?.create({
+        request: offer.request,
+        realm: kernel.realm,
+        expires: expiryOf(offer),
+        signal,
+        store: new MethodStore(kernel.store, method.name),
+      }),
     )
-    const request = PaymentRequest.serialize(withIssued(offer.request, checkIssued(method, fields)))
+    const request = PaymentRequest.serialize(withIssued(offer.request, checkIssued(offer, fields)))
     return create(offer, visit, request)
   } catch (cause) {
     kernel.events.emit('offer-failed', () => ({

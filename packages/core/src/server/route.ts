@@ -133,37 +133,38 @@ export function withIssued(
 }
 
 /**
- * Checks what a method issued: with a field that is not declared, nobody's payment would be found
- * good afterwards.
+ * Checks what a method issued: with a field that is not declared, or that the route sets itself, nobody's payment would
+ * be found good afterwards.
  *
  * @throws TypeError naming no value, since it may be a payer's.
  */
-export function checkIssued(method: Server, made: unknown): Record<string, unknown> {
-  const fields = method.issued?.fields.join(', ')
+export function checkIssued(offer: Offer, made: unknown): Record<string, unknown> {
+  const { name, issued } = offer.method
+  const fields = issued?.fields.join(', ')
   if (!isPlain(made))
-    throw new TypeError(`${method.name}: issued.create must return an object with ${fields}.`)
-  if (PaymentRequest.serialize(pickIssued(method, made)) !== PaymentRequest.serialize(made))
+    throw new TypeError(`${name}: issued.create must return an object with ${fields}.`)
+  if (PaymentRequest.serialize(pickIssued(offer, made)) !== PaymentRequest.serialize(made))
     throw new TypeError(
-      `${method.name}: issued.create may return only what issued.fields declares: ${fields}.`,
+      `${name}: issued.create may return only what issued.fields declares and the route leaves open: ${fields}.`,
     )
   return made
 }
 
 /** Takes the issued fields, and nothing else, out of a request that came back. */
 export function pickIssued(
-  method: Server,
-  request: Record<string, unknown>,
+  { method, request }: Pick<Offer, 'method' | 'request'>,
+  from: Record<string, unknown>,
 ): Record<string, unknown> {
   let picked: Record<string, unknown> = {}
   for (const field of method.issued?.fields ?? []) {
     const path = field.split('.')
-    const value = path.reduce<unknown>(
-      (part, key) => (isPlain(part) ? part[key] : undefined),
-      request,
-    )
-    if (value === undefined) continue
+    const value = valueAt(from, path)
+    if (value === undefined || valueAt(request, path) !== undefined) continue
     const nested = path.reduceRight<unknown>((part, key) => ({ [key]: part }), value)
     picked = withIssued(picked, nested as Record<string, unknown>)
   }
   return picked
 }
+
+const valueAt = (from: unknown, path: readonly string[]): unknown =>
+  path.reduce<unknown>((part, key) => (isPlain(part) ? part[key] : undefined), from)

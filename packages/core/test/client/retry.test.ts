@@ -10,6 +10,7 @@ import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   asks,
   charge,
+  credentialOf,
   header,
   isPaid,
   open,
@@ -305,6 +306,33 @@ describe('the next rail', () => {
     ])
     expect(await (outcome as Response).json()).toHaveProperty('type')
   })
+
+  test.each([
+    ['refused for good', { authorization: true }, 'verification-failed', 200, ['new', 'old']],
+    ['no answer yet', { authorization: true }, 'invalid-challenge', 402, ['new']],
+    ['money that moved', {}, 'verification-failed', 402, ['new']],
+  ])(
+    'comes after the other form of the same proof, presented only when the first is %s',
+    async (_, kind, problem, status, presented) => {
+      const { url, seen } = await open((one, response) => {
+        const token = credentialOf(one)?.payload as { token: string } | undefined
+        if (!token) return charge(response)
+        return token.token === 'old' ? void response.end('goods') : refuse(response, problem)
+      })
+      const method = Method.toClient(pointsMethod('points'), {
+        createCredential: () => ({
+          payload: { token: 'new' },
+          alternate: { token: 'old' },
+          ...kind,
+        }),
+      })
+      const mpp = Mpp.create({ methods: [method], policy: { max: '10', total: '1' } })
+      expect((await mpp.fetch(url)).status).toBe(status)
+      const sent = seen.map(credentialOf).filter((one) => one !== undefined)
+      expect(sent.map(({ payload }) => payload)).toEqual(presented.map((token) => ({ token })))
+      expect(new Set(sent.map(({ challenge }) => challenge.id)).size).toBe(1)
+    },
+  )
 
   test('costs the price of the first 402, whatever the refusal asks', async () => {
     const { url } = await open((seen, response) => {

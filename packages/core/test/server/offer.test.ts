@@ -1,5 +1,5 @@
 import { Challenge, PaymentRequest } from '@polyrail/core'
-import { compose, Method, Mpp } from '@polyrail/core/server'
+import { compose, Method, Mpp, Store } from '@polyrail/core/server'
 import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
@@ -23,9 +23,13 @@ import {
 
 /** A rail whose challenges carry an invoice of their own. */
 function createInvoices(
-  create: (count: number) => Record<string, unknown> | Promise<Record<string, unknown>> = (
-    count,
-  ) => ({ methodDetails: { invoice: `inv-${count}` } }),
+  create: (visit: {
+    count: number
+    realm: string
+    store: Store.Store
+  }) => Record<string, unknown> | Promise<Record<string, unknown>> = ({ count }) => ({
+    methodDetails: { invoice: `inv-${count}` },
+  }),
 ) {
   const settled: string[] = []
   let count = 0
@@ -42,7 +46,10 @@ function createInvoices(
     },
   })
   const server = Method.toServer(method, {
-    issued: { fields: ['methodDetails.invoice'], create: () => create(++count) },
+    issued: {
+      fields: ['methodDetails.invoice'],
+      create: (visit) => create({ ...visit, count: ++count }),
+    },
     replayKey: ({ challenge }) => challenge.request.methodDetails.invoice ?? '',
     settle({ challenge }) {
       settled.push(challenge.request.methodDetails.invoice ?? '')
@@ -110,6 +117,41 @@ describe('issued fields', () => {
     const route = plain(mpp.compose([server, invoice], [server, { ...invoice, amount: '20' }]))
     for (const challenge of (await challengesOf(route)).toReversed())
       expect((await route(present(credential(challenge)))).status).toBe(200)
+  })
+
+  test('that a route sets itself are the route’s: another value is not what it asks', async () => {
+    const { server, settled, invoice } = createInvoices(() => ({}))
+    const order = (name: string) => ({
+      ...invoice,
+      methodDetails: { network: 'test', invoice: name },
+    })
+    const mpp = Mpp.create({ methods: [server], realm, secretKey })
+    const [first, second] = [
+      plain(mpp.invoices.charge(order('a'))),
+      mpp.invoices.charge(order('b')),
+    ]
+    const challenge = await challengeOf(first)
+    expect(challenge.request).toEqual(order('a'))
+    expect(await refusal(plain(second)(present(credential(challenge))))).toEqual([
+      402,
+      'invalid-challenge',
+    ])
+    expect((await first(present(credential(challenge)))).status).toBe(200)
+    expect(settled).toEqual(['a'])
+  })
+
+  test('are made with the realm at hand, and the method’s own part of the store', async () => {
+    const store = Store.memory()
+    const { server, invoice } = createInvoices(async ({ realm: given, store: own }) => {
+      await own.set('seen', given, { ttl: 60 })
+      return { methodDetails: { invoice: given } }
+    })
+    const route = plain(
+      Mpp.create({ methods: [server], realm, secretKey, store }).invoices.charge(invoice),
+    )
+    expect((await challengeOf(route)).request).toMatchObject({ methodDetails: { invoice: realm } })
+    expect(await store.get('seen')).toBeUndefined()
+    expect(await store.get('mpp:method:invoices:seen')).toBe(realm)
   })
 
   test.each([

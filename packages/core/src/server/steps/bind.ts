@@ -64,9 +64,7 @@ function matchPrice(issuers: readonly Offer[], wire: Challenge.Wire): Match {
   const presented = PaymentRequest.deserialize(wire.request) ?? {}
   for (const offer of issuers) {
     if (!offer.method.issued) continue
-    const ours = PaymentRequest.serialize(
-      withIssued(offer.request, pickIssued(offer.method, presented)),
-    )
+    const ours = PaymentRequest.serialize(withIssued(offer.request, pickIssued(offer, presented)))
     if (ours === wire.request) return { offer, request: deepFreeze(presented) }
   }
   return { offer: issuers[0] as Offer, request: presented, changed: true }

@@ -8,6 +8,7 @@ import { isRejected } from '../../Outcome.js'
 import type { Presented, ReplayKey, Result } from '../../Method.js'
 import type { Kernel } from '../config.js'
 import { race } from '../deadline.js'
+import { MethodStore } from '../store.js'
 import type { Inbound } from '../transport.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
@@ -20,21 +21,28 @@ export type Judged = {
   payer: string | undefined
 }
 
-/** What the rail's hooks are handed. One object for all of them; the signal is made when first asked for. */
+/** What the rail's hooks are handed. One object for all of them; signal and store are made when asked for. */
 export class Presentation implements Presented {
   readonly challenge: Challenge.Challenge
   readonly credential: Presented['credential']
   validated: unknown = undefined
   attempt: unknown = undefined
   private controller: AbortController | undefined = undefined
+  private readonly offer: Bound['offer']
 
-  constructor({ challenge, source }: Bound, payload: unknown) {
+  constructor({ challenge, source, offer }: Bound, payload: unknown) {
     this.challenge = challenge
+    this.offer = offer
     this.credential = source === undefined ? { challenge, payload } : { challenge, payload, source }
   }
 
   get signal(): AbortSignal {
     return (this.controller ??= new AbortController()).signal
+  }
+
+  get store(): MethodStore {
+    const { kernel, method } = this.offer
+    return new MethodStore(kernel.store, method.name)
   }
 
   abort(): void {
