@@ -1,6 +1,7 @@
 import { Tempo } from '@polyrail/sandbox/tempo'
 import { encodeFunctionData, type Hex, keccak256, maxUint256, pad, parseEventLogs } from 'viem'
-import { Abis, Account, Transaction } from 'viem/tempo'
+import { generatePrivateKey } from 'viem/accounts'
+import { Abis, Account, Actions, Transaction } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 
 let chain: Tempo.Chain
@@ -168,6 +169,31 @@ describe('gas of a batch of calls', () => {
     const account = await chain.account()
     const calls = [1, 2, 3].map((n) => transfer(fresh(n + Number(nonceKey % 97n) * 10), 1n))
     const receipt = await chain.client({ account }).sendTransactionSync({ calls, nonceKey })
+    const { gas } = await chain.client().getTransaction({ hash: receipt.transactionHash })
+    expect(receipt.status).toBe('success')
+    expect(gas).toBeGreaterThan(receipt.gasUsed)
+    expect(gas).toBeLessThan(receipt.gasUsed * 2n)
+  })
+
+  const recipients = [fresh(1), fresh(2)]
+  test.each([
+    ['without limits', {}],
+    ['with limits', { limits: Object.values(Tempo.tokens).map((token) => ({ token, limit: 5n })) }],
+    ['for some tokens', { scopes: Object.values(Tempo.tokens).map((address) => ({ address })) }],
+    [
+      'for some recipients',
+      { scopes: [{ address: Tempo.tokens.AlphaUSD, selector: '0xa9059cbb', recipients }] },
+    ],
+  ])('suffices to register an access key %s', async (_name, rules) => {
+    const root = await chain.account()
+    const accessKey = Account.fromP256(generatePrivateKey(), { access: root })
+    const expiry = chain.now() + 3600
+    const client = chain.client({ account: root })
+    const { receipt } = await Actions.accessKey.authorizeSync(client, {
+      accessKey,
+      expiry,
+      ...(rules as object),
+    })
     const { gas } = await chain.client().getTransaction({ hash: receipt.transactionHash })
     expect(receipt.status).toBe('success')
     expect(gas).toBeGreaterThan(receipt.gasUsed)

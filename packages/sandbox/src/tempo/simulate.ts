@@ -16,6 +16,9 @@ const margin = 60_000n
 /** The first transaction on a 2D nonce lane creates state. The simulation knows only of the protocol nonce's own lane. */
 const newLane = 250_000n
 
+/** A new slot of state, of which the registration of an access key makes several. The simulation knows nothing of it. */
+const newSlot = 255_000n
+
 const nobody: Address = '0x0000000000000000000000000000000000000001'
 
 type SimulatedCall = { status: Hex; gasUsed: Hex; returnData: Hex; error?: RpcError }
@@ -44,7 +47,25 @@ export async function estimateGas(up: Upstream, request: BatchRequest): Promise<
   const outcome = await run(up, request)
   if ('error' in outcome) return outcome
   const lane = hasLane(request.nonceKey) ? newLane : 0n
-  return { result: toHexQuantity(outcome.gas + margin + lane) }
+  const key = countSlots(request.keyAuthorization) * newSlot
+  return { result: toHexQuantity(outcome.gas + margin + lane + key) }
+}
+
+/** Slots of state that an access key takes, with its spending limits and the rules of what it may call, as measured. */
+function countSlots(authorization: unknown): bigint {
+  if (!isRecord(authorization)) return 0n
+  const { limits, allowedCalls } = authorization
+  const rules = countRules(allowedCalls, ['selectorRules', 'recipients'])
+  return BigInt(1 + 2 * (Array.isArray(limits) ? limits.length : 0) + (rules && rules + 1))
+}
+
+/** Each list has its length, and for each of its rules two slots and a narrower list. */
+function countRules(rules: unknown, [narrower = '', ...rest]: readonly string[]): number {
+  if (!Array.isArray(rules) || rules.length === 0) return 0
+  return rules.reduce<number>(
+    (sum, rule) => sum + 2 + (isRecord(rule) ? countRules(rule[narrower], rest) : 0),
+    1,
+  )
 }
 
 async function run(
