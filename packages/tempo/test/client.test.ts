@@ -3,62 +3,23 @@
  *
  * @module
  */
-import { Challenge, Expires } from '@polyrail/core'
-import type { ChargeRequest } from '@polyrail/tempo'
 import { tempo } from '@polyrail/tempo/client'
 import { keccak256, numberToHex } from 'viem'
-import { generatePrivateKey, privateKeyToAccount, sign, toAccount } from 'viem/accounts'
 import { Transaction } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { start } from './rail.ts'
+import { createPaying, paymentsIn, type Asked } from './paying.ts'
 
-let local: Awaited<ReturnType<typeof start>>
-beforeAll(async () => void (local = await start()))
+let local: Awaited<ReturnType<typeof createPaying>>
+beforeAll(async () => void (local = await createPaying()))
 afterAll(() => local.chain.stop())
 
-type Details = NonNullable<ChargeRequest['methodDetails']>
-type Asked = Partial<Omit<ChargeRequest, 'methodDetails'>> & { methodDetails?: Partial<Details> }
-
-let issued = 0
-
-/** A challenge for a cent, but for what is changed. */
-function challengeFor(asked: Asked = {}, expires = Expires.minutes(5)) {
-  const { methodDetails, ...rest } = asked
-  const request = {
-    amount: '10000',
-    currency: local.chain.tokens.pathUSD,
-    recipient: local.shop.address,
-    ...rest,
-    methodDetails: { chainId: 1337, supportedModes: ['pull'] as const, ...methodDetails },
-  } as ChargeRequest
-  const id = `challenge-${++issued}`
-  const challenge = Challenge.from({
-    id,
-    realm: 'shop.example',
-    method: 'tempo',
-    intent: 'charge',
-    request,
-    expires,
-  })
-  return { ...challenge, request }
-}
-
-type Options = Partial<Parameters<typeof tempo.charge>[0]>
-const wallet = (options: Options = {}) =>
-  tempo.charge({ account: local.payer, ...local.at, ...options })
-
-async function pay(asked: Asked = {}, options: Options = {}) {
-  const challenge = challengeFor(asked)
-  const { signal } = new AbortController()
-  const proof = await wallet(options).createCredential({ challenge, context: undefined, signal })
-  const { signature: raw } = proof.payload as { signature: `0x76${string}` }
-  return { ...proof, raw, challenge, fields: Transaction.deserialize(raw) }
-}
+const SOMEONE = '0x00000000000000000000000000000000000000aa'
+const OTHER = '0x00000000000000000000000000000000000000bb'
 
 describe('the client signs', () => {
   test('a transaction that is the server’s to send, soon, by the account that it names', async () => {
     const before = Math.floor(Date.now() / 1000)
-    const { fields, source, authorization } = await pay()
+    const { fields, source, authorization } = await local.pay()
     expect(authorization).toBe(true)
     expect(source).toBe(`did:pkh:eip155:1337:${local.payer.address}`)
     expect(fields).toMatchObject({ chainId: 1337, nonce: 0, nonceKey: 2n ** 256n - 1n })
@@ -70,9 +31,7 @@ describe('the client signs', () => {
 
   test('nothing that outlives the challenge', async () => {
     const expires = new Date(Date.now() + 8000).toISOString()
-    const challenge = challengeFor({}, expires)
-    const { signal } = new AbortController()
-    const { payload } = await wallet().createCredential({ challenge, context: undefined, signal })
+    const { payload } = await local.prove(local.challengeFor({}, expires))
     const { signature } = payload as { signature: `0x76${string}` }
     const { validBefore } = Transaction.deserialize(signature)
     expect(Number(validBefore) * 1000).toBeLessThanOrEqual(Date.parse(expires))
@@ -81,44 +40,26 @@ describe('the client signs', () => {
   test('two equal payments of one second as two, whatever the memo', async () => {
     const memo = numberToHex(1n, { size: 32 })
     const asked = { methodDetails: { memo } }
-    const [one, two] = await Promise.all([pay(asked), pay(asked)])
+    const [one, two] = await Promise.all([local.pay(asked), local.pay(asked)])
     expect(one.raw).not.toBe(two.raw)
-    expect((await pay()).raw).not.toBe((await pay()).raw)
+    expect((await local.pay()).raw).not.toBe((await local.pay()).raw)
   })
 
   test('the memo that deployed servers look for, bound to realm and challenge', async () => {
-    const { fields, challenge } = await pay({}, { clientId: 'crawler' })
+    const { fields, challenge } = await local.pay({}, { clientId: 'crawler' })
     const text = (value: string, bytes: number) =>
       keccak256(new TextEncoder().encode(value)).slice(2, 2 + bytes * 2)
     const memo =
       text('mpp', 4) + '01' + text('shop.example', 10) + text('crawler', 10) + text(challenge.id, 7)
     expect(fields.calls[0]?.data?.slice(-64)).toBe(memo)
-    const anonymous = (await pay()).fields.calls[0]?.data?.slice(-64)
+    const anonymous = (await local.pay()).fields.calls[0]?.data?.slice(-64)
     expect(anonymous?.slice(30, 50)).toBe('0'.repeat(20))
-  })
-
-  test('with a plain viem account, and with one whose key is elsewhere and signs hashes alone', async () => {
-    const privateKey = generatePrivateKey()
-    const plain = privateKeyToAccount(privateKey)
-    await local.chain.fund(plain.address)
-    const remote = toAccount({
-      address: plain.address,
-      signMessage: () => Promise.reject(new Error('not this')),
-      signTypedData: () => Promise.reject(new Error('not this')),
-      async signTransaction(transaction, { serializer } = {}) {
-        if (!serializer) throw new Error('no serializer')
-        const hash = keccak256(await serializer(transaction))
-        return serializer(transaction, await sign({ hash, privateKey }))
-      },
-    })
-    for (const account of [plain, remote])
-      expect((await pay({}, { account })).fields.from).toBe(plain.address.toLowerCase())
   })
 })
 
 describe('the fee token', () => {
   test('is the currency when it suffices for both', async () => {
-    expect((await pay()).fields.feeToken).toBe(local.chain.tokens.pathUSD)
+    expect((await local.pay()).fields.feeToken).toBe(local.chain.tokens.pathUSD)
   })
 
   test('is the fullest other stablecoin when it does not', async () => {
@@ -126,31 +67,29 @@ describe('the fee token', () => {
     const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD] })
     await local.chain.fund(account.address, { amount: 1_000_000n, tokens: [BetaUSD] })
     await local.chain.fund(account.address, { amount: 2_000_000n, tokens: [ThetaUSD] })
-    expect((await pay({}, { account })).fields.feeToken).toBe(ThetaUSD)
+    expect((await local.pay({}, { account })).fields.feeToken).toBe(ThetaUSD)
   })
 
   test('is the one that the owner chose', async () => {
     const { AlphaUSD } = local.chain.tokens
-    expect((await pay({}, { feeToken: AlphaUSD })).fields.feeToken).toBe(AlphaUSD)
+    expect((await local.pay({}, { feeToken: AlphaUSD })).fields.feeToken).toBe(AlphaUSD)
   })
 
   test('is missed before anything is signed', async () => {
     const { pathUSD, AlphaUSD } = local.chain.tokens
     const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD] })
-    await expect(pay({}, { account })).rejects.toThrow(/No stablecoin that may pay the fee/)
-    await expect(pay({}, { account, feeToken: AlphaUSD })).rejects.toThrow(
+    await expect(local.pay({}, { account })).rejects.toThrow(/No stablecoin that may pay the fee/)
+    await expect(local.pay({}, { account, feeToken: AlphaUSD })).rejects.toThrow(
       /No stablecoin that may pay the fee/,
     )
-    await expect(pay({ amount: '10001' }, { account })).rejects.toThrow(
+    await expect(local.pay({ amount: '10001' }, { account })).rejects.toThrow(
       /more than the wallet holds/,
     )
   })
 })
 
 describe('the client declines', () => {
-  const SOMEONE = '0x00000000000000000000000000000000000000aa'
-
-  test.each([
+  test.each<[string, Asked, RegExp]>([
     [
       'another chain',
       { methodDetails: { chainId: 4217 } },
@@ -163,59 +102,178 @@ describe('the client declines', () => {
     ],
     ['a currency that it does not know', { currency: SOMEONE }, /not one that this client pays in/],
     [
-      'a server that only looks',
-      { methodDetails: { supportedModes: ['push'] } },
-      /does not broadcast/,
+      'a sponsor who does not broadcast',
+      { methodDetails: { feePayer: true, supportedModes: ['push'] } },
+      /must broadcast the transaction itself/,
     ],
-    ['an amount of zero', { amount: '0' }, /zero/],
-    ['a sponsored payment', { methodDetails: { feePayer: true } }, /sponsored/],
-    [
-      'several recipients',
-      { methodDetails: { splits: [{ amount: '1', recipient: SOMEONE }] } },
-      /several/,
-    ],
-  ] as const)('%s', async (_, asked, reason) => {
-    const challenge = challengeFor(asked as Asked)
-    expect(await wallet().accepts?.({ challenge })).toMatch(reason)
-    await expect(pay(asked as Asked)).rejects.toThrow(reason)
+  ])('%s', async (_, asked, reason) => {
+    expect(await local.accepts(asked)).toMatch(reason)
+    await expect(local.pay(asked)).rejects.toThrow(reason)
   })
 
-  test('to pay itself', async () => {
-    await expect(pay({ recipient: local.payer.address })).rejects.toThrow(/same account/)
+  test('to pay itself, first or last', async () => {
+    const self = local.payer.address
+    await expect(local.pay({ recipient: self })).rejects.toThrow(/same account/)
+    const splits = [{ amount: '1', recipient: self.toLowerCase() as typeof self }]
+    await expect(local.pay({ methodDetails: { splits } })).rejects.toThrow(/same account/)
+  })
+
+  test('a proof for another chain', async () => {
+    const asked = { amount: '0', methodDetails: { chainId: 4217 } }
+    await expect(local.pay(asked)).rejects.toThrow(/on chain 4217/)
   })
 
   test('nothing that it can pay', async () => {
-    expect(await wallet().accepts?.({ challenge: challengeFor() })).toBeUndefined()
-    const anyMode = challengeFor({ methodDetails: { supportedModes: undefined } })
-    expect(await wallet().accepts?.({ challenge: anyMode })).toBeUndefined()
+    expect(await local.accepts({})).toBeUndefined()
+    expect(await local.accepts({ methodDetails: { supportedModes: undefined } })).toBeUndefined()
+    expect(await local.accepts({ methodDetails: { supportedModes: ['push'] } })).toBeUndefined()
+    expect(await local.accepts({ amount: '0', currency: SOMEONE })).toBeUndefined()
   })
 
   test('a currency that its owner does not list', async () => {
     const { AlphaUSD } = local.chain.tokens
-    await expect(pay({}, { currencies: [AlphaUSD] })).rejects.toThrow(
+    await expect(local.pay({}, { currencies: [AlphaUSD] })).rejects.toThrow(
       /not one that this client pays in/,
     )
-    const { fields } = await pay({ currency: AlphaUSD }, { currencies: [AlphaUSD] })
+    const { fields } = await local.pay({ currency: AlphaUSD }, { currencies: [AlphaUSD] })
     expect(fields.calls[0]?.to).toBe(AlphaUSD)
+  })
+})
+
+describe('a split payment', () => {
+  const memo = numberToHex(5n, { size: 32 })
+
+  test('reaches everyone in one transaction, in the order that is asked', async () => {
+    const splits = [
+      { amount: '500', recipient: SOMEONE },
+      { amount: '1500', recipient: OTHER, memo },
+    ] as const
+    const { raw, fields, challenge } = await local.pay({ methodDetails: { splits: [...splits] } })
+    expect(fields.calls).toHaveLength(3)
+    const receipt = await local.send(raw)
+    expect(receipt.status).toBe('success')
+    const payments = paymentsIn(receipt.logs)
+    const own = payments.find((payment) => payment.to === local.shop.address && payment.memo)
+    expect(own).toMatchObject({ amount: 8000n })
+    const id = keccak256(new TextEncoder().encode(challenge.id)).slice(2, 16)
+    expect(own?.memo?.endsWith(id)).toBe(true)
+    expect(payments.filter(({ memo: given }) => !given).map(({ amount }) => amount)).toEqual([
+      8000n,
+      500n,
+      1500n,
+    ])
+    expect(payments.find((payment) => payment.memo === memo)).toMatchObject({ amount: 1500n })
+    expect(await local.chain.balance(SOMEONE)).toBe(500n)
+    expect(await local.chain.balance(OTHER)).toBe(1500n)
+  })
+
+  test('has gas for ten recipients who never held the token', async () => {
+    const splits = Array.from({ length: 10 }, (_, index) => ({
+      amount: '1',
+      recipient: numberToHex(0xa11ce000 + index, { size: 20 }),
+    }))
+    const { raw } = await local.pay({ methodDetails: { splits } })
+    expect((await local.send(raw)).status).toBe('success')
+    expect(await local.chain.balance(splits[9]!.recipient)).toBe(1n)
+  })
+
+  test('carries the memo that is asked on the recipient’s own transfer', async () => {
+    const splits = [{ amount: '1', recipient: SOMEONE }] as const
+    const { fields } = await local.pay({ methodDetails: { memo, splits: [...splits] } })
+    expect(fields.calls[0]?.data?.endsWith(memo.slice(2))).toBe(true)
+    expect(fields.calls[1]?.data?.endsWith(memo.slice(2))).toBe(false)
+  })
+
+  const to = (...amounts: string[]) => ({
+    methodDetails: { splits: amounts.map((amount) => ({ amount, recipient: SOMEONE }) as const) },
+  })
+  test.each<[string, Asked, RegExp]>([
+    ['leaves nothing for the recipient', to('10000'), /leave nothing/],
+    ['takes more than there is', to('10001'), /leave nothing/],
+    ['takes more than there is in all', to('5000', '5000'), /leave nothing/],
+    ['wraps around', to('1', String(2n ** 256n - 1n)), /leave nothing/],
+    ['has a part of nothing', to('0'), /not above zero/],
+    ['has no parts', to(), /empty/],
+    ['has too many parts', to(...Array<string>(11).fill('1')), /split 11 ways/],
+    ['comes with an amount of zero', { ...to('1'), amount: '0' }, /leave nothing/],
+  ])('is declined when it %s', async (_, asked, reason) => {
+    expect(await local.accepts(asked)).toMatch(reason)
+    await expect(local.pay(asked)).rejects.toThrow(reason)
+  })
+
+  test('may have as many parts as its owner allows', async () => {
+    const asked = to(...Array<string>(11).fill('1'))
+    expect(await local.accepts(asked, { maxSplits: 11 })).toBeUndefined()
+    expect(await local.accepts(to('1'), { maxSplits: 0 })).toMatch(/allows 0/)
+  })
+})
+
+describe('an owner who names the recipients', () => {
+  const split = { amount: '1', recipient: SOMEONE } as const
+
+  test('pays them, in whatever case they are written', async () => {
+    const recipients = [local.shop.address.toLowerCase() as typeof SOMEONE, SOMEONE] as const
+    const asked = { methodDetails: { splits: [split] } }
+    expect(await local.accepts(asked, { recipients })).toBeUndefined()
+    expect((await local.pay(asked, { recipients })).fields.calls).toHaveLength(2)
+  })
+
+  test('pays nobody else', async () => {
+    expect(await local.accepts({}, { recipients: [SOMEONE] })).toMatch(/recipient .* is not one/)
+    const recipients = [local.shop.address]
+    const asked = { methodDetails: { splits: [split] } }
+    expect(await local.accepts(asked, { recipients })).toMatch(new RegExp(SOMEONE))
+    await expect(local.pay(asked, { recipients })).rejects.toThrow(/is not one/)
+    await expect(local.pay({}, { recipients: [] })).rejects.toThrow(/is not one/)
+  })
+})
+
+describe('a sponsored payment', () => {
+  test('leaves the fee, its token and its payer to the server', async () => {
+    const { pathUSD, AlphaUSD } = local.chain.tokens
+    const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD] })
+    const { fields, payload } = await local.pay({ methodDetails: { feePayer: true } }, { account })
+    expect(payload.type).toBe('transaction')
+    expect(fields.feePayerSignature).toBeNull()
+    expect(fields.feeToken).toBeUndefined()
+    expect(fields.gas).toBeLessThan(1_000_000n)
+    const sponsored = { ...fields, feePayer: local.payer, feeToken: AlphaUSD }
+    const receipt = await local.send(await Transaction.serialize(sponsored))
+    expect(receipt).toMatchObject({ status: 'success', from: account.address.toLowerCase() })
+    expect(receipt.feePayer).toBe(local.payer.address.toLowerCase())
+    expect(await local.chain.balance(account.address, pathUSD)).toBe(0n)
+  })
+
+  test('ignores the fee token of the owner', async () => {
+    const { AlphaUSD } = local.chain.tokens
+    const asked = { methodDetails: { feePayer: true } }
+    expect((await local.pay(asked, { feeToken: AlphaUSD })).fields.feeToken).toBeUndefined()
+  })
+
+  test('is the server’s to send, whatever else it offers', async () => {
+    const asked = { methodDetails: { feePayer: true, supportedModes: undefined } }
+    expect((await local.pay(asked)).payload.type).toBe('transaction')
+    expect(await local.accepts(asked, { mode: 'push' })).toMatch(/must broadcast/)
+    await expect(local.pay(asked, { mode: 'push' })).rejects.toThrow(/must broadcast/)
+  })
+
+  test('still takes what is asked from the payer', async () => {
+    const account = await local.chain.account({ amount: 1n })
+    await expect(local.pay({ methodDetails: { feePayer: true } }, { account })).rejects.toThrow(
+      /more than the wallet holds/,
+    )
   })
 })
 
 describe('the client says what is wrong', () => {
   test('with an account that cannot sign', () => {
-    const account = { address: local.payer.address, type: 'json-rpc' }
-    expect(() => wallet({ account: account as object as typeof local.payer })).toThrow(
-      /must sign transactions/,
-    )
-  })
-
-  test('with a signer that signs as another', async () => {
-    const { address } = await local.chain.account()
-    const account = { ...local.payer, address }
-    await expect(pay({}, { account })).rejects.toThrow(/did not sign/)
+    const { address } = local.payer
+    const account = { address, type: 'json-rpc' as const }
+    expect(() => local.wallet({ account })).toThrow(/must sign transactions/)
   })
 
   test('with a node that is on another chain', async () => {
-    await expect(pay({ methodDetails: { chainId: 7 } }, { chainId: 7 })).rejects.toThrow(
+    await expect(local.pay({ methodDetails: { chainId: 7 } }, { chainId: 7 })).rejects.toThrow(
       /node is on chain 1337, and payments here are on chain 7/,
     )
   })

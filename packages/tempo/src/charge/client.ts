@@ -1,180 +1,131 @@
 /**
- * Pays Tempo charges in pull mode: signs a transaction that the server broadcasts.
+ * Pays Tempo charges: signs a transaction that the server broadcasts, or broadcasts it, or proves an account for nothing.
  *
  * @module
  */
-import { Errors, Expires, Method } from '@polyrail/core'
-import { isAddressEqual, type LocalAccount } from 'viem'
-import { Transaction } from 'viem/tempo'
-import {
-  EXPIRING_NONCE_KEY,
-  TESTNET,
-  VALIDITY,
-  stablecoinsOf,
-  type Address,
-  type Hex,
-} from '../constants.js'
-import { connect, type Location, type Network, type Quote } from '../network.js'
-import { createMemo } from './attribution.js'
-import { pickFeeToken, subtract, type Holding } from './fee.js'
-import { charge as method, type Request } from './method.js'
-import { read } from './transaction.js'
-import { encodeTransfer, transferOf } from './transfer.js'
+import { Errors, Method } from '@polyrail/core'
+import { MOST_SPLITS, stablecoinsOf, type Address, type Hex } from '../constants.js'
+import { connect, type Location } from '../network.js'
+import { cover } from './funding.js'
+import { charge as method, type Mode } from './method.js'
+import { isFree, modeOf, refusalOf } from './offer.js'
+import { createCalls, sign, type Challenge, type Payer, type Payment } from './payment.js'
+import { proofsOf, sourceOf } from './proof.js'
+import { push } from './push.js'
+import { isSigning, signTypedData, type Account } from './signer.js'
+import { planOf } from './swap.js'
+import * as wallet from './wallet.js'
 
 /**
  * Pays Tempo charges.
  *
- * @param options.account - A viem account that signs in this process or through `toAccount`.
+ * @param options.account - Any viem account; one that lives in a wallet is asked through `client`.
+ * @param options.mode - Left out: an account that signs lets the server broadcast (pull), one in a wallet has the wallet
+ * do it (push), and either does the other where the server takes nothing else.
  * @param options.currencies - What it pays in. Left out: the dollar stablecoins known on the chain.
- * @throws TypeError for an account that cannot sign transactions, or a chain whose endpoint is not known.
+ * @throws TypeError for an account that cannot sign, or a chain whose endpoint is not known.
  * @example
  * const mpp = Mpp.create({ methods: [tempo.charge({ account, chainId: 42431 })], policy: { max: '0.05' } })
  * const response = await mpp.fetch('https://api.example.com/data')
- * @see Tempo charge draft, Submission Modes and Client-Paid Fees
+ * @see Tempo charge draft, Submission Modes, Proof Payload and Client-Paid Fees
  */
 export function charge(options: charge.Options): charge.Rail {
-  const { account, clientId } = options
-  if (typeof account?.signTransaction !== 'function')
-    throw new TypeError(
-      'tempo/charge: account must sign transactions: make it with privateKeyToAccount or toAccount of viem/accounts, or Account of viem/tempo.',
-    )
-  const network = connect(options)
-  const payer: Payer = {
-    account,
-    network,
-    currencies: options.currencies ?? stablecoinsOf(network.chainId),
-    feeToken: options.feeToken,
-  }
+  const payer = createPayer(options)
+  const { terms, network, account } = payer
+  const source = sourceOf({ account: account.address, chainId: network.chainId })
   return Method.toClient(method, {
-    accepts: ({ challenge }) => refusalOf(challenge.request, payer),
+    accepts: ({ challenge }) => refusalOf(challenge.request, terms),
 
     async createCredential({ challenge, signal }) {
-      const { request, expires } = challenge
-      const refusal = refusalOf(request, payer)
+      const { request } = challenge
+      const refusal = refusalOf(request, terms)
       if (refusal) throw new Errors.PaymentError('method-unsupported', { detail: refusal })
-      const memo = request.methodDetails?.memo
-      const transfer = { ...transferOf(request), memo: memo ?? createMemo(challenge, clientId) }
-      const validity = { validBefore: endOf(expires), ...(memo && { validAfter: createSalt() }) }
-      const call = encodeTransfer(transfer)
-      const { quote, feeToken } = await price(payer, { request, call, ...validity, signal })
-      const signature = await sign(account, {
-        type: 'tempo',
-        chainId: network.chainId,
-        calls: [call],
-        feeToken,
-        gas: quote.gas,
-        maxFeePerGas: quote.maxFeePerGas,
-        maxPriorityFeePerGas: quote.maxPriorityFeePerGas,
-        nonceKey: EXPIRING_NONCE_KEY,
-        nonce: 0,
-        ...validity,
-      })
-      return {
-        payload: { type: 'transaction', signature },
-        source: `did:pkh:eip155:${network.chainId}:${account.address}`,
-        authorization: true,
-      }
+      if (isFree(request))
+        return { ...(await prove(payer, challenge)), source, authorization: true }
+      await network.checkChain({ signal })
+      const payment = { challenge, calls: createCalls(challenge, options.clientId), signal }
+      if (modeOf(request, terms) === 'push')
+        return { payload: { type: 'hash', hash: await send(payer, payment) }, source }
+      const { raw } = await sign(payer, payment)
+      return { payload: { type: 'transaction', signature: raw }, source, authorization: true }
     },
   })
 }
 
 export declare namespace charge {
   type Options = Location & {
-    account: Signer
+    /** Who pays. Left out: the account of `client`. */
+    account?: Account | undefined
+    /** Who broadcasts. Left out: the server (pull) where it does, but a wallet does it itself (push). */
+    mode?: Mode | undefined
     /** TIP-20 tokens to pay in. Left out: the dollar stablecoins known on the chain. */
     currencies?: readonly Address[] | undefined
+    /** Who may be paid, splits included. Left out: whoever is asked for. */
+    recipients?: readonly Address[] | undefined
+    /** Most splits of a payment (default 10). */
+    maxSplits?: number | undefined
     /** Token that pays the fee. Left out: the currency, or whichever of `currencies` can pay it. */
     feeToken?: Address | undefined
+    /** Whether a currency that is missing is bought for another one on the chain's DEX (default false). */
+    swap?: planOf.Option
     /** A name of the paying software, for the server's statistics; its hash can be seen on the chain. */
     clientId?: string | undefined
   }
-  /** As much of a viem account as is used. */
-  type Signer = Pick<LocalAccount, 'address' | 'signTransaction'>
   type Rail = Method.Client<typeof method>
 }
 
-type Payer = {
-  account: charge.Signer
-  network: Network
-  currencies: readonly Address[]
-  feeToken: Address | undefined
-}
-
-/** Why this client does not pay a request. @see Tempo charge draft, Amount Verification */
-function refusalOf(request: Request, { account, network, currencies }: Payer): string | undefined {
-  const { chainId = TESTNET, feePayer, splits, supportedModes } = request.methodDetails ?? {}
-  if (chainId !== network.chainId)
-    return `The payment is on chain ${chainId}, and this wallet is on chain ${network.chainId}.`
-  if (!currencies.some((currency) => isAddressEqual(currency, request.currency)))
-    return `The currency ${request.currency} is not one that this client pays in: the option currencies can allow it.`
-  if (isAddressEqual(request.recipient, account.address))
-    return 'The payer and the recipient are the same account: pay from another one.'
-  if (supportedModes && !supportedModes.includes('pull'))
-    return 'The server does not broadcast transactions (pull mode), and this client does not either.'
-  if (BigInt(request.amount) === 0n) return 'This client does not prove zero amounts.'
-  if (feePayer) return 'This client does not sign sponsored transactions.'
-  if (splits) return 'This client does not pay several recipients at once.'
-  return undefined
-}
-
-/** Epoch seconds after which the transaction is void: soon, and never after the challenge. */
-function endOf(expires: string | undefined): number {
-  const soon = Math.floor(Date.now() / 1000) + VALIDITY
-  return expires === undefined
-    ? soon
-    : Math.min(soon, Math.floor((Expires.parse(expires) ?? 0) / 1000))
-}
-
-let salts = Math.floor(Math.random() * 1_000_000)
-
-/**
- * A time long past. Under a memo that is not the challenge's own, it is all that tells two equal payments of one second
- * apart: with the same bytes they would be one.
- */
-const createSalt = (): number => ++salts
-
-type Unsigned = {
-  request: Request
-  call: { to: Address; data: Hex }
-  validBefore: number
-  signal: AbortSignal
-}
-
-/** Asks what the payment costs and what the payer holds, and picks the token for the fee. */
-async function price(
-  { account, network, currencies, feeToken }: Payer,
-  { request, call, validBefore, signal }: Unsigned,
-): Promise<{ quote: Quote; feeToken: Address }> {
-  const { currency } = request
-  const from = account.address
-  await network.checkChain({ signal })
-  const quoting = network.quote(
-    { from, call, feeToken: feeToken ?? currency, validBefore },
-    { signal },
-  )
-  // What is missing says more than how the chain puts it.
-  quoting.catch(() => {})
-  const readBalance = (token: Address) => network.readBalance({ token, owner: from }, { signal })
-  const left = subtract(await readBalance(currency), BigInt(request.amount))
-  const quote = await quoting
-  if (feeToken === undefined && left >= quote.fee) return { quote, feeToken: currency }
-  const holdings = await Promise.all(
-    (feeToken ? [feeToken] : currencies).map(async (token): Promise<Holding> => {
-      return { token, balance: isAddressEqual(token, currency) ? left : await readBalance(token) }
-    }),
-  )
-  return { quote, feeToken: pickFeeToken(holdings, quote.fee) }
-}
-
-type Fields = Transaction.TransactionSerializableTempo & { type: 'tempo' }
-
-/** Signs, and checks what came back: a remote signer may have signed something else, or as someone else. */
-async function sign(account: charge.Signer, fields: Fields): Promise<Hex> {
-  const raw = await account.signTransaction(fields, { serializer: Transaction.serialize })
-  const sender = read(raw)?.sender
-  if (!sender || !isAddressEqual(sender, account.address))
-    throw new Error(
-      `tempo/charge: the account ${account.address} did not sign the transaction as itself.`,
+/** The account, and what its owner allows. */
+function createPayer(options: charge.Options): Payer {
+  const { client, mode, recipients, feeToken } = options
+  const account: Account | undefined = options.account ?? client?.account
+  const isWallet = !account || !isSigning(account)
+  if (!account || (isWallet && !client))
+    throw new TypeError(
+      'tempo/charge: account must sign transactions or hashes (privateKeyToAccount, toAccount, Account of viem/tempo), or live in a wallet that client reaches.',
     )
-  return raw
+  const network = connect(options)
+  const currencies = options.currencies ?? stablecoinsOf(network.chainId)
+  const { maxSplits = MOST_SPLITS } = options
+  return {
+    account,
+    isWallet,
+    network,
+    currencies,
+    feeToken,
+    owner: account.address,
+    plan: planOf(options.swap, currencies),
+    terms: {
+      chainId: network.chainId,
+      payer: account.address,
+      currencies,
+      recipients,
+      maxSplits,
+      mode,
+      preferred: isWallet ? 'push' : 'pull',
+    },
+  }
+}
+
+/** Signs the typed data of the draft, and that of deployed software for servers that know no other. */
+async function prove({ account, network, isWallet }: Payer, challenge: Challenge) {
+  const { address } = account
+  const [drafted, deployed] = proofsOf(challenge, { account: address, chainId: network.chainId })
+  const write = async (data: typeof drafted) => ({
+    type: 'proof' as const,
+    signature: await (isWallet
+      ? wallet.signTypedData(network, { address, data })
+      : signTypedData(account, data)),
+  })
+  // One after the other, as a person may be asked.
+  return { payload: await write(drafted), alternate: await write(deployed) }
+}
+
+/** Broadcasts the payment, or has the wallet do it. From here on nothing calls it off. */
+async function send(payer: Payer, payment: Payment): Promise<Hex> {
+  const { network, owner, feeToken, isWallet } = payer
+  const { challenge, signal } = payment
+  if (!isWallet) return push(network, await sign(payer, payment))
+  const { calls } = await cover(payer, { ...payment, request: challenge.request })
+  signal.throwIfAborted()
+  return wallet.sendCalls(network, { from: owner, calls, feeToken })
 }

@@ -14,12 +14,18 @@ export type Holding = { token: Address; balance: bigint }
 /**
  * What is left after the payment.
  *
+ * @param options.isSwapping - Whether other tokens were tried too.
  * @throws PaymentError `payment-insufficient` when the wallet holds less.
  */
-export function subtract(held: bigint, amount: bigint): bigint {
+export function subtract(
+  held: bigint,
+  amount: bigint,
+  { isSwapping }: { isSwapping: boolean },
+): bigint {
   if (held >= amount) return held - amount
+  const more = isSwapping ? ', and no other token of it can be swapped for that' : ''
   throw insufficient(
-    `The payment of ${format(amount)} is more than the wallet holds of its currency: ${format(held)}.`,
+    `The payment of ${format(amount)} is more than the wallet holds of its currency: ${format(held)}${more}.`,
   )
 }
 
