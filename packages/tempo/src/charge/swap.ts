@@ -90,20 +90,19 @@ export async function findSwap(
   { from, slippage }: Plan,
   { owner, currency, amount, signal }: findSwap.Wanted,
 ): Promise<Swap | undefined> {
-  if (amount > GREATEST) return undefined
-  const found = await Promise.all(
-    from.map(async (tokenIn) => {
-      if (isAddressEqual(tokenIn, currency)) return undefined
-      const swap = { tokenIn, tokenOut: currency, amount }
-      const [balance, quote] = await Promise.all([
-        network.readBalance({ token: tokenIn, owner }, { signal }),
-        readQuote(network, swap, signal),
-      ])
-      const maxIn = quote === undefined ? GREATEST : quote + (quote * slippage) / 10_000n
-      return maxIn <= balance && maxIn < GREATEST ? { ...swap, maxIn } : undefined
-    }),
+  const tokens = from.filter((token) => !isAddressEqual(token, currency))
+  const balances = await Promise.all(
+    tokens.map((token) => network.readBalance({ token, owner }, { signal })),
   )
-  return found.find((swap) => swap !== undefined)
+  for (const [index, tokenIn] of tokens.entries()) {
+    const balance = balances[index] ?? 0n
+    if (balance === 0n || amount > GREATEST) continue
+    const swap = { tokenIn, tokenOut: currency, amount }
+    const quote = await readQuote(network, swap, signal)
+    const maxIn = quote === undefined ? GREATEST : quote + (quote * slippage) / 10_000n
+    if (maxIn <= balance && maxIn < GREATEST) return { ...swap, maxIn }
+  }
+  return undefined
 }
 
 export declare namespace findSwap {
@@ -167,7 +166,7 @@ function decode<const abi extends Abi>(abi: abi, { to, data, value }: Call = {})
   try {
     const read = decodeFunctionData<abi>({ abi, data })
     const encoded = encodeFunctionData({ abi: abi as Abi, args: read.args as readonly unknown[] })
-    return encoded === data.toLowerCase() ? { to, read } : undefined
+    return encoded === data ? { to, read } : undefined
   } catch {
     return undefined
   }
