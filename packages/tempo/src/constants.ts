@@ -69,3 +69,9 @@ export const EXPIRING_NONCE_KEY = 2n ** 256n - 1n
  * one: the margin is for a node that lags behind its siblings.
  */
 export const FINALITY_MARGIN = 5
+
+/** Most splits of a charge, so that one block can hold its gas. Source: Tempo charge draft, Constraints. */
+export const MOST_SPLITS = 10
+
+/** The precompile that knows which keys may sign for which accounts. Source: viem's `Addresses.accountKeychain`. */
+export const ACCOUNT_KEYCHAIN: Address = '0xaaaaaaaa00000000000000000000000000000000'

@@ -4,8 +4,19 @@
  * @module
  */
 import { Errors } from '@polyrail/core'
-import { createClient, http, numberToHex, type Client } from 'viem'
 import {
+  createClient,
+  decodeFunctionResult,
+  encodeFunctionData,
+  http,
+  isAddressEqual,
+  numberToHex,
+  parseAbi,
+  type Client,
+} from 'viem'
+import { Formatters, type Transaction } from 'viem/tempo'
+import {
+  ACCOUNT_KEYCHAIN,
   EXPIRING_NONCE_KEY,
   FEE_SCALE,
   MAINNET,
@@ -13,7 +24,7 @@ import {
   type Address,
   type Hex,
 } from './constants.js'
-import { parseBroadcastError, type Refused } from './refusal.js'
+import { isRevert, parseBroadcastError, type Refused } from './refusal.js'
 
 /** A log of a receipt. */
 export type Log = { address: Address; topics: readonly Hex[]; data: Hex }
@@ -25,6 +36,10 @@ export type Receipt = {
   success: boolean
   /** Epoch seconds of its block, where the node tells. */
   time?: number | undefined
+  /** Who sent it. */
+  from: Address
+  /** What it cost whoever paid for it, in base units of the fee token. */
+  fee: bigint
   logs: readonly Log[]
 }
 
@@ -39,11 +54,17 @@ export type Broadcast =
   /** It was sent, and nobody answered what became of it. */
   | { status: 'unknown'; cause: unknown }
 
-/** A call to be priced. */
+export type Calls = readonly { to: Address; data: Hex }[]
+
+/** Calls to be priced. */
 export type Unpriced = {
-  from: Address
-  call: { to: Address; data: Hex }
-  feeToken: Address
+  /** Who will sign. Of its key only the kind counts, which costs gas. */
+  account: { readonly address: Address }
+  calls: Calls
+  /** Left out when somebody else pays the fee. */
+  feeToken?: Address | undefined
+  /** What lets the account's access key sign from now on. */
+  keyAuthorization?: Transaction.TransactionSerializableTempo['keyAuthorization']
   /** Epoch seconds. */
   validBefore: number
 }
@@ -71,6 +92,14 @@ export interface Network {
   readBalance(of: { token: Address; owner: Address }, options?: Options): Promise<bigint>
   /** The receipt of a transaction that is in a block. */
   readReceipt(hash: Hex, options?: Options): Promise<Receipt | undefined>
+  /** Whether an account lets a key of its own sign in its name, now. */
+  readKey(key: { account: Address; accessKey: Address }, options?: Options): Promise<boolean>
+  /** Whether the calls would go through, if the sender made them now. */
+  simulate(transaction: { from: Address; calls: Calls }, options?: Options): Promise<boolean>
+  /** What a call returns; `undefined` when it fails. */
+  call(call: Calls[number], options?: Options): Promise<Hex | undefined>
+  /** Asks the wallet that is behind the connection, once. A person may have to agree, so there is no deadline. */
+  request(asked: { method: string; params: readonly unknown[] }): Promise<unknown>
   /** What a transaction will cost at most. */
   quote(transaction: Unpriced, options?: Options): Promise<Quote>
   /** Sends a signed transaction and waits for its block. The same bytes may be sent any number of times. */
@@ -137,6 +166,10 @@ function createNetwork(client: Client, chainId: number): Network {
       return answer === '0x' ? 0n : BigInt(answer)
     },
     readReceipt: (hash, options) => readReceipt(client, hash, options),
+    readKey: (key, options) => readKey(client, key, options),
+    simulate: (transaction, options) => simulate(client, transaction, options),
+    call: (call, options) => readCall(client, call, options),
+    request: (asked) => (client.request as unknown as Ask)(asked, ONCE),
     quote: (transaction, options) => quote(client, transaction, options),
     async broadcast(transaction, { signal } = {}) {
       const patience = AbortSignal.timeout(PATIENCE)
@@ -172,16 +205,63 @@ async function readReceipt(client: Client, hash: Hex, options: Options = {}) {
   return receipt ? toReceipt(receipt) : undefined
 }
 
+/** Authorized, not revoked, not expired. Source: viem's `Abis.accountKeychain`. */
+async function readKey(
+  client: Client,
+  { account, accessKey }: { account: Address; accessKey: Address },
+  options: Options = {},
+): Promise<boolean> {
+  const data = encodeFunctionData({ abi: KEYCHAIN, args: [account, accessKey] })
+  const answer = await client.request(
+    { method: 'eth_call', params: [{ to: ACCOUNT_KEYCHAIN, data }, 'latest'] },
+    { ...READ, ...options },
+  )
+  const { keyId, expiry, isRevoked } = decodeFunctionResult({ abi: KEYCHAIN, data: answer })
+  return isAddressEqual(keyId, accessKey) && !isRevoked && Number(expiry) > Date.now() / 1000
+}
+
+const KEYCHAIN = parseAbi([
+  'struct Key { uint8 signatureType; address keyId; uint64 expiry; bool enforceLimits; bool isRevoked; }',
+  'function getKey(address account, address keyId) view returns (Key key)',
+])
+
+async function simulate(
+  client: Client,
+  { from, calls }: { from: Address; calls: Calls },
+  options: Options = {},
+): Promise<boolean> {
+  const request = {
+    from,
+    calls: calls.map(({ to, data }) => ({ to, value: numberToHex(0), input: data })),
+  }
+  try {
+    await client.request(
+      { method: 'eth_call', params: [request, 'latest'] },
+      { ...READ, ...options },
+    )
+    return true
+  } catch (cause) {
+    if (isRevert(cause)) return false
+    throw cause
+  }
+}
+
 type WireReceipt = {
   transactionHash: Hex
+  from: Address
+  gasUsed: Hex
+  effectiveGasPrice: Hex
   status: string
   logs: readonly (Log & { blockTimestamp?: unknown })[]
 }
 
-function toReceipt({ transactionHash, status, logs }: WireReceipt): Receipt {
+function toReceipt(receipt: WireReceipt): Receipt {
+  const { transactionHash, from, gasUsed, effectiveGasPrice, status, logs } = receipt
   const time = logs[0]?.blockTimestamp
   return {
     hash: transactionHash,
+    from,
+    fee: feeOf(BigInt(gasUsed), BigInt(effectiveGasPrice)),
     success: status === '0x1',
     time: typeof time === 'string' ? Number(time) : undefined,
     logs,
@@ -209,28 +289,43 @@ async function send(client: Client, { raw, hash }: { raw: Hex; hash: Hex }, sign
   }
 }
 
-async function quote(client: Client, unpriced: Unpriced, options: Options = {}): Promise<Quote> {
-  const { from, call, feeToken, validBefore } = unpriced
-  const request = {
-    from,
-    calls: [{ to: call.to, value: numberToHex(0), input: call.data }],
-    feeToken,
-    nonce: numberToHex(0),
-    nonceKey: numberToHex(EXPIRING_NONCE_KEY),
-    validBefore: numberToHex(validBefore),
+type Ask = (
+  asked: { method: string; params: readonly unknown[] },
+  options: object,
+) => Promise<unknown>
+
+async function readCall(client: Client, { to, data }: Calls[number], options: Options = {}) {
+  try {
+    return await client.request(
+      { method: 'eth_call', params: [{ to, data }, 'latest'] },
+      { ...READ, ...options },
+    )
+  } catch (cause) {
+    if (isRevert(cause)) return undefined
+    throw cause
   }
+}
+
+async function quote(client: Client, unpriced: Unpriced, options: Options = {}): Promise<Quote> {
+  const fields = { type: 'tempo', nonce: 0, nonceKey: EXPIRING_NONCE_KEY, ...unpriced } as const
+  const request = Formatters.formatTransactionRequest(fields, 'estimateGas')
+  // viem's types know its own chains' requests alone.
+  const params = [request] as unknown as [{ from: Address }]
   const reading = { ...READ, ...options }
   const [estimated, block, tip] = await Promise.all([
-    client.request({ method: 'eth_estimateGas', params: [request] }, reading),
+    client.request({ method: 'eth_estimateGas', params }, reading),
     readBlock(client, options),
     client.request({ method: 'eth_maxPriorityFeePerGas' }, reading).catch(() => '0x0'),
   ])
   const gas = withMargin(BigInt(estimated))
   const maxPriorityFeePerGas = BigInt(tip)
   const maxFeePerGas = withMargin(BigInt(block.baseFeePerGas ?? 0)) + maxPriorityFeePerGas
-  const fee = (gas * maxFeePerGas + FEE_SCALE - 1n) / FEE_SCALE
-  return { gas, maxFeePerGas, maxPriorityFeePerGas, fee }
+  return { gas, maxFeePerGas, maxPriorityFeePerGas, fee: feeOf(gas, maxFeePerGas) }
 }
+
+/** Base units of the fee token, rounded up. */
+export const feeOf = (gas: bigint, price: bigint): bigint =>
+  (gas * price + FEE_SCALE - 1n) / FEE_SCALE
 
 /** A fifth more, for what changes until the transaction runs. What is not used is not charged. */
 const withMargin = (amount: bigint): bigint => (amount * 6n) / 5n

@@ -54,6 +54,13 @@ export function parseBroadcastError(cause: unknown, { single }: { single: boolea
   return { status: single && unconnected ? 'unreached' : 'unknown', cause }
 }
 
+/** Whether a simulated call failed by what it does, not for want of a node to run it. */
+export const isRevert = (cause: unknown): boolean =>
+  causesOf(cause).some(
+    ({ code, details, message }) =>
+      code === 3 || /revert|insufficient/i.test(String(details ?? message ?? '')),
+  )
+
 type Fault = {
   name?: unknown
   code?: unknown

@@ -3,10 +3,9 @@
  *
  * @module
  */
-import { Challenge, Credential, Receipt } from '@polyrail/core'
+import { Challenge, Receipt } from '@polyrail/core'
 import { Mpp as Wallet } from '@polyrail/core/client'
 import { Mpp, Store } from '@polyrail/core/server'
-import { Tempo } from '@polyrail/sandbox/tempo'
 import { tempo as paying } from '@polyrail/tempo/client'
 import { tempo } from '@polyrail/tempo/server'
 import { createServer } from 'node:http'
@@ -15,86 +14,16 @@ import { concat, createClient, fallback, http, numberToHex, slice } from 'viem'
 import { Account, Transaction } from 'viem/tempo'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { call, resign, start, unsigned } from './rail.ts'
-
-const realm = 'shop.example'
-const url = `https://${realm}/page`
-const secretKey = 'a secret of this test, which is long enough'
-type Bytes = `0x${string}`
+import { problem, read, refusal, secretKey, shops, type Bytes, type Options } from './shop.ts'
 
 let local: Awaited<ReturnType<typeof start>>
-beforeAll(async () => void (local = await start()))
+beforeAll(async () => {
+  local = await start()
+  open = shops(local)
+})
 afterAll(() => local.chain.stop())
 
-type Options = Parameters<typeof tempo.charge>[0] & {
-  store?: Store.Store
-  route?: Partial<tempo.charge.Route>
-  settle?: number
-}
-
-/** A page for a cent, and a customer who pays for it step by step. */
-function open(options: Options = {}) {
-  const { route, store = Store.memory(), settle = 5000, ...given } = options
-  const method = tempo.charge({ recipient: local.shop.address, ...local.at, ...given })
-  const deadlines = { settle, wait: 1000, lease: settle + 1000 }
-  const mpp = Mpp.create({ methods: [method], realm, secretKey, store, deadlines })
-  const causes: unknown[] = []
-  mpp.on('indeterminate', ({ cause }) => causes.push(cause))
-  mpp.on('rejected', ({ cause }) => causes.push(cause))
-  let served = 0
-  const page = mpp.charge({ amount: '0.01', ...route })(() => Response.json({ served: ++served }))
-  const ask = (authorization?: string) =>
-    page(new Request(url, authorization === undefined ? {} : { headers: { authorization } }))
-  return {
-    ask,
-    causes,
-    served: () => served,
-    /** An honest credential, and what it consists of. */
-    async pay(account: Tempo.LocalAccount = local.payer, more: object = {}) {
-      const wallet = Wallet.create({
-        methods: [paying.charge({ account, ...local.at, ...given, ...more })],
-        policy: { max: '1' },
-      })
-      return wallet.createCredential(await ask(), { url })
-    },
-    /** Presents the honest credential with another transaction. */
-    async present(
-      change: object,
-      { account = local.payer, source }: { account?: Tempo.LocalAccount; source?: string } = {},
-    ) {
-      const credential = read(await this.pay())
-      const raw = await resign(credential.raw, change, account)
-      return this.show(credential, raw, source)
-    },
-    show: ({ challenge }: ReturnType<typeof read>, raw: string, source?: string) =>
-      ask(
-        Credential.serialize({
-          challenge,
-          payload: { type: 'transaction', signature: raw },
-          ...(source !== undefined && { source }),
-        }),
-      ),
-  }
-}
-
-/** Takes a credential of an honest client apart. */
-function read(authorization: string) {
-  const credential = Credential.deserialize(authorization)
-  if (!credential) throw new Error('not a credential')
-  const { signature: raw } = credential.payload as { signature: Bytes }
-  return { ...credential, raw, fields: Transaction.deserialize(raw as `0x76${string}`) }
-}
-
-async function problem(response: Response) {
-  expect(response.headers.get('content-type')).toBe('application/problem+json')
-  const { status, code, detail } = (await response.json()) as Record<string, unknown>
-  return { status, code, detail }
-}
-
-const refusal = (code: string, detail: RegExp) => ({
-  status: 402,
-  code,
-  detail: expect.stringMatching(detail),
-})
+let open: ReturnType<typeof shops>
 
 describe('a payment over HTTP', () => {
   test('moves exactly the price, is named by its transaction, and brings the page', async () => {
@@ -121,15 +50,49 @@ describe('a payment over HTTP', () => {
   })
 
   test('is asked for as the draft says', async () => {
-    const [challenge] = Challenge.parse((await open().ask()).headers)
-    expect(challenge?.request).toEqual({
-      amount: '10000',
-      currency: local.chain.tokens.pathUSD,
-      recipient: local.shop.address.toLowerCase(),
-      methodDetails: { chainId: 1337, supportedModes: ['pull'] },
-    })
+    const asked = async (options: Options = {}) =>
+      Challenge.parse((await open(options).ask()).headers)[0]?.request
+    const { pathUSD } = local.chain.tokens
+    const recipient = local.shop.address.toLowerCase() as Bytes
+    const fields = { amount: '10000', currency: pathUSD, recipient }
+    const memo: Bytes = `0x${'ab'.repeat(32)}`
+    const bound = expect.stringMatching(/^0xef1ed71201[\da-f]{54}$/)
+    const split = { amount: '0.0015', recipient: local.payer.address }
+    const cases: [Options, object, object?][] = [
+      [{}, { memo: bound }],
+      [{ modes: ['pull'] }, { supportedModes: ['pull'] }],
+      [{ modes: ['push'] }, { memo: bound, supportedModes: ['push'] }],
+      [{ route: { memo } }, { memo, supportedModes: ['pull'] }],
+      [{ feePayer: local.payer }, { feePayer: true, supportedModes: ['pull'] }],
+      [{ feePayer: local.payer, route: { feePayer: false } }, { memo: bound }],
+      [{ route: { amount: '0' }, feePayer: local.payer }, {}, { amount: '0' }],
+      [
+        { route: { splits: [split] } },
+        { memo: bound, splits: [{ amount: '1500', recipient: split.recipient.toLowerCase() }] },
+      ],
+      [{ route: { externalId: 'order-7' } }, { memo: bound }, { externalId: 'order-7' }],
+    ]
+    for (const [options, methodDetails, more] of cases)
+      expect(await asked(options)).toEqual({
+        ...fields,
+        ...more,
+        methodDetails: { chainId: 1337, ...methodDetails },
+      })
+  })
+
+  test('is asked for with another memo each time, where the client may broadcast', async () => {
+    const shop = open()
+    const memos = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const [challenge] = Challenge.parse((await shop.ask()).headers)
+        return JSON.stringify(challenge?.request.methodDetails)
+      }),
+    )
+    expect(new Set(memos).size).toBe(20)
   })
 })
+
+const RECIPIENT: Bytes = `0x${'12'.repeat(20)}`
 
 describe('a route', () => {
   const define =
@@ -139,8 +102,21 @@ describe('a route', () => {
 
   test.each([
     [{ amount: '0.00000013' }, /finer than the smallest unit/],
-    [{ amount: '0' }, /above zero/],
-    [{ amount: '0.000000' }, /above zero/],
+    [{ amount: '0.0000001' }, /finer than the smallest unit/],
+    [{ amount: '0', memo: `0x${'ab'.repeat(32)}` }, /no memo and no splits/],
+    [{ amount: '0', splits: [{ amount: '0', recipient: RECIPIENT }] }, /no memo and no splits/],
+    [{ splits: [] }, /1 to 10/],
+    [
+      { splits: Array.from({ length: 11 }, () => ({ amount: '0.0001', recipient: RECIPIENT })) },
+      /1 to 10/,
+    ],
+    [{ splits: [{ amount: '0.01', recipient: RECIPIENT }] }, /less than the amount/],
+    [{ splits: [{ amount: '0', recipient: RECIPIENT }] }, /above zero/],
+    [{ splits: [{ amount: '0.0000001', recipient: RECIPIENT }] }, /finer than/],
+    [{ splits: [{ amount: '0.001', recipient: `0x${'00'.repeat(20)}` }] }, /needs a recipient/],
+    [{ splits: [{ amount: '0.001', recipient: RECIPIENT, memo: '0x12' }] }, /32 bytes/],
+    [{ modes: [] }, /modes must name/],
+    [{ modes: ['push'], memo: `0x${'ab'.repeat(32)}` }, /needs the mode 'pull'/],
     [{ amount: '1e3' }, /decimal string/],
     [{ amount: '-1' }, /decimal string/],
     [{ amount: '+1' }, /decimal string/],
@@ -183,7 +159,7 @@ describe('the server accepts', () => {
   test('a plain transfer, as the draft has it', async () => {
     const { shop, chain } = local
     await good(
-      await open().present({
+      await open({ modes: ['pull'] }).present({
         calls: [call(chain.tokens.pathUSD, 'transfer', [shop.address, 10_000n])],
         validAfter: 1,
       }),
@@ -268,20 +244,32 @@ describe('the server refuses', () => {
   test('a transfer with a value', async () => {
     const { raw } = read(await open().pay())
     const [transfer] = Transaction.deserialize(raw as `0x76${string}`).calls
-    await refuses(open().present({ calls: [{ ...transfer, value: 1n }] }), failed, /one transfer/)
+    await refuses(open().present({ calls: [{ ...transfer, value: 1n }] }), failed, /that are asked/)
   })
 
   test('a transfer whose bytes go on after its arguments', async () => {
     const { fields } = read(await open().pay())
     const [transfer] = fields.calls
     const longer = { ...transfer, data: concat([transfer?.data ?? '0x', '0x00']) }
-    await refuses(open().present({ calls: [longer] }), failed, /one transfer/)
+    await refuses(open().present({ calls: [longer] }), failed, /that are asked/)
   })
 
   test('a memo that names another challenge', async () => {
-    const shop = open()
+    const shop = open({ modes: ['pull'] })
     const other = read(await shop.pay())
     await refuses(shop.show(read(await shop.pay()), other.raw), failed, /another challenge/)
+  })
+
+  test('the memo of another challenge', async () => {
+    const shop = open()
+    const other = read(await shop.pay())
+    await refuses(shop.show(read(await shop.pay()), other.raw), failed, /memo that is asked/)
+  })
+
+  test('a plain transfer where a memo is asked', async () => {
+    const { shop, chain } = local
+    const calls = [call(chain.tokens.pathUSD, 'transfer', [shop.address, 10_000n])]
+    await refuses(open().present({ calls }), failed, /memo that is asked/)
   })
 
   test('another memo than the one that the route asks', async () => {
@@ -376,7 +364,7 @@ describe('one transaction', () => {
   let salt = 1000
 
   test('that names no challenge pays for one of many, presented at once', async () => {
-    const shop = open()
+    const shop = open({ modes: ['pull'] })
     const credentials = await Promise.all(
       Array.from({ length: 8 }, async () => read(await shop.pay())),
     )
@@ -389,7 +377,7 @@ describe('one transaction', () => {
   })
 
   test('that names no challenge and was settled by another server pays for nothing here', async () => {
-    const [one, two] = [open(), open()]
+    const [one, two] = [open({ modes: ['pull'] }), open({ modes: ['pull'] })]
     const credential = read(await one.pay())
     const raw = await resign(credential.raw, unbound(), local.payer)
     expect((await one.show(credential, raw)).status).toBe(200)
@@ -400,7 +388,7 @@ describe('one transaction', () => {
 
   test('pays at one of two servers that share a store', async () => {
     const store = Store.memory()
-    const [one, two] = [open({ store }), open({ store })]
+    const [one, two] = [open({ store, modes: ['pull'] }), open({ store, modes: ['pull'] })]
     const credential = read(await one.pay())
     const raw = await resign(credential.raw, unbound(), local.payer)
     const other = read(await two.pay())

@@ -1,9 +1,15 @@
 /**
- * The Tempo charge passes the conformance suite on a local chain.
+ * The Tempo charge passes the conformance suite on a local chain, in each of its modes.
  *
  * @module
  */
 import { conformance } from '@polyrail/conformance/vitest'
-import { createRail } from './rail.ts'
+import { describe } from 'vitest'
+import { createRail, type Kind } from './rail.ts'
 
-conformance(await createRail(), { copies: 1000 })
+const kinds: Kind[] = ['pull', 'push', 'sponsored']
+const rails = await Promise.all(kinds.map(createRail))
+
+describe.each(kinds.map((kind, index) => ({ kind, rail: rails[index]! })))('$kind', ({ rail }) => {
+  conformance(rail, { copies: 1000 })
+})

@@ -12,6 +12,9 @@ import type { Hex } from '../constants.js'
 
 const TAG = concat([slice(keccak256(toHex('mpp')), 0, 4), '0x01'])
 
+/** In the place of a client that does not say its name. */
+const NOBODY = pad('0x', { size: 10 })
+
 /** What a memo is bound to. */
 export type Attributed = { id: string; realm: string }
 
@@ -23,17 +26,40 @@ export type Attributed = { id: string; realm: string }
  * const memo = createMemo(challenge)
  */
 export function createMemo({ id, realm }: Attributed, clientId?: string): Hex {
-  const client = clientId === undefined ? pad('0x', { size: 10 }) : digest(clientId, 10)
+  const client = clientId === undefined ? NOBODY : digest(clientId, 10)
   return concat([TAG, digest(realm, 10), client, digest(id, 7)])
 }
 
-/** Whether a memo is bound to this challenge, to another one, or to none at all. */
-export function bindingOf(memo: Hex | undefined, { id, realm }: Attributed): Binding {
-  if (memo === undefined || slice(memo, 0, 5) !== TAG) return 'none'
-  const bound = slice(memo, 5, 15) === digest(realm, 10) && slice(memo, 25) === digest(id, 7)
-  return bound ? 'this' : 'other'
+/**
+ * Makes a memo for a challenge that has no id yet, for its request to ask for: no other challenge asks for the same. It
+ * names the realm where a client's own memo does, and is otherwise random.
+ */
+export function createNonceMemo(realm: string): Hex {
+  const nonce = toHex(crypto.getRandomValues(new Uint8Array(7)))
+  return concat([TAG, digest(realm, 10), NOBODY, nonce])
 }
 
-export type Binding = 'this' | 'other' | 'none'
+/**
+ * Whether a transfer with this memo pays the challenge: it alone (`bound`), it and whatever else asks the same
+ * (`unbound`), or another one (`wrong`).
+ *
+ * A memo of `createNonceMemo` is asked for only to bind. Deployed clients do not read it, and bind with one of their own.
+ *
+ * @param options.asked - The memo that the request asks for.
+ */
+export function bindingOf(
+  memo: Hex | undefined,
+  { id, realm, asked }: Attributed & { asked: Hex | undefined },
+): Binding {
+  const isOwn = memo !== undefined && slice(memo, 0, 5) === TAG
+  const isBound =
+    isOwn && slice(memo, 5, 15) === digest(realm, 10) && slice(memo, 25) === digest(id, 7)
+  if (asked === undefined) return isBound ? 'bound' : isOwn ? 'wrong' : 'unbound'
+  const isNonce = slice(asked, 0, 25) === concat([TAG, digest(realm, 10), NOBODY])
+  if (memo === asked) return isNonce ? 'bound' : 'unbound'
+  return isNonce && isBound ? 'bound' : 'wrong'
+}
+
+export type Binding = 'bound' | 'unbound' | 'wrong'
 
 const digest = (text: string, size: number): Hex => slice(keccak256(toHex(text)), 0, size)

@@ -3,33 +3,118 @@
  *
  * @module
  */
-import type { Network } from '../network.js'
-import type { Payload } from './method.js'
+import { Errors, type Method } from '@polyrail/core'
+import { hashTypedData } from 'viem'
+import type { Hex } from '../constants.js'
+import type { Network, Receipt } from '../network.js'
+import type { charge, Payload } from './method.js'
+import { parseSource, proofsOf } from './proof.js'
+import { readSignature, signerOf, type Signer } from './signature.js'
 import { read, type Signed } from './transaction.js'
 
 /** All that `judge` may look at, beside the challenge. */
-export type Evidence = {
-  /** What the credential claims to be. */
-  type: Payload['type']
-  /** The transaction, when it can be read. */
-  signed: Signed | undefined
-  /** Epoch seconds. */
-  now: number
-}
+export type Evidence =
+  | {
+      type: 'transaction'
+      /** The transaction, when it can be read. */
+      signed: Signed | undefined
+      /** Whether the access key that signed it, if one did, may. */
+      isKeyActive: boolean
+      /** Epoch seconds. */
+      now: number
+    }
+  | { type: 'hash'; receipt: Receipt }
+  | {
+      type: 'proof'
+      /** The payer that is named, on whichever chain. */
+      claimed: { account: Hex; chainId: number } | undefined
+      /** Who signed, if it was the payer. */
+      signer: Signer | undefined
+      isKeyActive: boolean
+    }
+
+type Presented = Pick<Method.Presented<typeof charge>, 'challenge' | 'credential' | 'signal'>
 
 /**
- * Reads the transaction and the clock, and makes sure that the node is on the right chain.
+ * Reads what was signed, and asks the chain what only the chain knows.
  *
  * @throws When the node cannot be asked, or is on another chain: nobody's money may be judged there.
  */
-export async function gather(
-  payload: Payload,
-  { network, signal }: { network: Network; signal: AbortSignal },
-): Promise<Evidence> {
-  await network.checkChain({ signal })
-  return {
-    type: payload.type,
-    signed: payload.type === 'transaction' ? read(payload.signature) : undefined,
-    now: Date.now() / 1000,
+export async function gather(presented: Presented, network: Network): Promise<Evidence> {
+  const { payload } = presented.credential
+  await network.checkChain(presented)
+  switch (payload.type) {
+    case 'transaction':
+      return gatherTransaction(payload, presented, network)
+    case 'hash':
+      return { type: 'hash', receipt: await findReceipt(payload.hash, presented, network) }
+    default:
+      return gatherProof(payload, presented, network)
   }
+}
+
+async function gatherTransaction(
+  { signature }: Extract<Payload, { type: 'transaction' }>,
+  { signal }: Presented,
+  network: Network,
+): Promise<Evidence> {
+  const signed = read(signature)
+  const isKeyActive = await isActive(signed?.signer, network, signal)
+  return { type: 'transaction', signed, isKeyActive, now: Date.now() / 1000 }
+}
+
+async function gatherProof(
+  { signature }: Extract<Payload, { type: 'proof' }>,
+  { challenge, credential, signal }: Presented,
+  network: Network,
+): Promise<Evidence> {
+  const claimed = parseSource(credential.source ?? '')
+  const signer = claimed && findSigner(signature, claimed, challenge)
+  const isKeyActive = await isActive(signer, network, signal)
+  return { type: 'proof', claimed, signer, isKeyActive }
+}
+
+/** Whoever signed the draft's typed data, or the deployed one, in the name of the account that is claimed. */
+function findSigner(
+  serialized: Hex,
+  claimed: { account: Hex; chainId: number },
+  challenge: { id: string; realm: string },
+): Signer | undefined {
+  const signature = readSignature(serialized)
+  if (!signature) return undefined
+  for (const proof of proofsOf(challenge, claimed)) {
+    const payload = hashTypedData(proof)
+    const signer = signerOf(signature, { payload, claimed: claimed.account })
+    if (signer) return signer
+  }
+  return undefined
+}
+
+const isActive = async (
+  signer: Signer | undefined,
+  network: Network,
+  signal: AbortSignal,
+): Promise<boolean> =>
+  signer?.accessKey === undefined ||
+  network.readKey({ account: signer.account, accessKey: signer.accessKey }, { signal })
+
+/** Milliseconds between looks for a receipt that another node may have already. */
+const PAUSES = [250, 750]
+
+/**
+ * Finds the receipt of a transaction that somebody else sent.
+ *
+ * @throws PaymentError `settlement-unavailable` when the node has none. That may be the node's fault, and the payer may
+ * have paid: a fresh challenge would make them pay again.
+ */
+async function findReceipt(hash: Hex, { signal }: Presented, network: Network): Promise<Receipt> {
+  for (const pause of [0, ...PAUSES]) {
+    await new Promise((resolve) => setTimeout(resolve, pause))
+    const receipt = await network.readReceipt(hash, { signal })
+    if (receipt) return receipt
+  }
+  throw new Errors.PaymentError('settlement-unavailable', {
+    detail:
+      'The chain knows no such transaction yet. Present the same credential again once it does.',
+  })
 }

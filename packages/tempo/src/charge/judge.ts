@@ -1,121 +1,169 @@
 /**
- * Judges a pull credential: pure, over evidence that is gathered already.
+ * Judges a credential: pure, over evidence that is gathered already.
  *
  * @module
  */
-import { Expires, Outcome, type Errors } from '@polyrail/core'
+import { Outcome, type Errors } from '@polyrail/core'
 import { isAddressEqual } from 'viem'
-import type { Address, Hex } from '../constants.js'
-import { bindingOf, type Attributed } from './attribution.js'
+import type { Address } from '../constants.js'
+import type { Receipt } from '../network.js'
+import { bindingOf } from './attribution.js'
 import type { Evidence } from './evidence.js'
-import type { Request } from './method.js'
+import type { Mode, Request } from './method.js'
+import { sourceOf } from './proof.js'
+import { readPayment, RULES, type Asked, type Rules, type Trial } from './rules.js'
+import type { Sponsor } from './sponsor.js'
 import type { Signed } from './transaction.js'
-import { decodeTransfer, transferOf, type Transfer } from './transfer.js'
+import { effectsOf, findPayment, transfersOf } from './transfer.js'
 
-/** What a credential is for. */
-export type Asked = Attributed & {
-  request: Request
-  /** RFC 3339. */
-  expires?: string | undefined
-  source?: string | undefined
-}
+/** A credential that is good. */
+export type Approved =
+  | {
+      type: 'transaction'
+      signed: Signed
+      sender: Address
+      /** False when the payer's key is authorized by this very transaction, so that nothing is proved before it is in a block. */
+      isProven: boolean
+      /** Whether its memo names the challenge, so that it can pay no other. */
+      isBound: boolean
+      isSponsored: boolean
+    }
+  | { type: 'hash'; sender: Address; receipt: Receipt }
+  | { type: 'proof'; sender: Address }
 
-/** A transaction that may be broadcast. */
-export type Approved = {
-  raw: Hex
-  hash: Hex
-  sender: Address
-  transfer: Transfer
-  /** Whether its memo names the challenge, so that it can pay no other. */
-  bound: boolean
+/** By what a transaction is judged, beside the challenge. */
+export type Code = {
+  /** What it must keep to. */
+  rules?: Rules | undefined
+  /** What this server pays of fees, if it does. */
+  limits?: Sponsor.Limits | undefined
 }
 
 /**
- * Judges whether a transaction pays what is asked, and nothing else.
+ * Judges whether a credential pays what is asked, and nothing else.
  *
- * @see Tempo charge draft, Transaction Verification
+ * @see Tempo charge draft, Transaction Verification, Hash Verification and Proof Verification
  */
-export function judge(evidence: Evidence, asked: Asked): Approved | Outcome.Rejected {
-  const { type, signed, now } = evidence
-  if (type !== 'transaction')
-    return refuse('This server broadcasts the transaction itself: send it signed (pull mode).')
+export function judge(
+  evidence: Evidence,
+  asked: Asked,
+  code: Code = {},
+): Approved | Outcome.Rejected {
+  const isZero = BigInt(asked.request.amount) === 0n
+  if (isZero !== (evidence.type === 'proof'))
+    return refuse(
+      isZero
+        ? 'Nothing is to be paid: sign a proof in place of a transaction.'
+        : 'A proof pays nothing: sign or send a transaction.',
+    )
+  switch (evidence.type) {
+    case 'transaction':
+      return judgeTransaction(evidence, asked, code)
+    case 'hash':
+      return judgeHash(evidence, asked)
+    default:
+      return judgeProof(evidence, asked)
+  }
+}
+
+type EvidenceOf<type> = Extract<Evidence, { type: type }>
+
+function judgeTransaction(
+  { signed, isKeyActive, now }: EvidenceOf<'transaction'>,
+  asked: Asked,
+  { rules = RULES, limits }: Code,
+): Approved | Outcome.Rejected {
   if (!signed) return refuse('The transaction cannot be read as a signed Tempo transaction.')
+  if (!takes(asked.request, 'pull'))
+    return refuse('This server does not broadcast transactions (pull mode): send it, and its hash.')
+  const isSponsored =
+    asked.request.methodDetails?.feePayer === true && signed.envelope.feePayerSignature === null
+  const sponsor = isSponsored ? limits : undefined
+  const reading = readPayment(signed, asked)
+  const trial = { signed, asked, sponsor, isKeyActive, now, ...reading }
+  const sender = senderOf(signed)
+  const isBound = reading.payment?.isBound === true
   return (
-    judgeEnvelope(signed, asked) ??
-    judgeValidity(signed, asked, now) ??
-    judgePayer(signed, asked) ??
-    judgeTransfer(signed, asked)
+    apply(rules, trial) ??
+    judgePayer(sender, asked) ?? {
+      type: 'transaction',
+      signed,
+      sender,
+      isProven: isKeyActive,
+      isBound,
+      isSponsored,
+    }
   )
 }
 
-/** Nothing in it but the payment. An empty fee token is the payer's default one: deployed clients leave it so. */
-function judgeEnvelope({ envelope }: Signed, { request }: Asked): Outcome.Rejected | undefined {
-  const chainId = request.methodDetails?.chainId
-  if (envelope.chainId !== chainId)
-    return refuse(`The transaction is for chain ${envelope.chainId}, the payment for ${chainId}.`)
-  if (envelope.feePayerSignature !== undefined)
-    return refuse('The payer pays the fee: the transaction must leave the fee payer empty.')
-  if (envelope.keyAuthorization || envelope.authorizationList?.length)
-    return refuse('The transaction must not authorize keys.')
+const senderOf = ({ signer, envelope }: Signed): Address => signer?.account ?? envelope.from ?? '0x'
+
+function apply(rules: Rules, trial: Trial): Outcome.Rejected | undefined {
+  for (const rule of Object.values(rules)) {
+    const refusal = rule(trial)
+    if (refusal !== undefined)
+      return typeof refusal === 'string' ? refuse(refusal) : refuse(...refusal)
+  }
   return undefined
 }
 
-/** The server may broadcast until the challenge expires, and nobody after that. Draft, Submission Modes. */
-function judgeValidity(
-  { envelope }: Signed,
-  { expires }: Asked,
-  now: number,
-): Outcome.Rejected | undefined {
-  const { validBefore, validAfter = 0 } = envelope
-  if (validBefore === undefined)
-    return refuse('The transaction never expires: it must have a validBefore.')
-  if (validBefore <= now) return refuse('The transaction has expired.', 'payment-expired')
-  if (validBefore * 1000 > (Expires.parse(expires ?? '') ?? Infinity))
-    return refuse('The transaction is valid longer than the challenge.')
-  if (validAfter > now) return refuse('The transaction is not valid yet.')
-  return undefined
+/** A transaction that anybody can see pays the one challenge that its memo names, and nobody else knows that one. */
+function judgeHash({ receipt }: EvidenceOf<'hash'>, asked: Asked): Approved | Outcome.Rejected {
+  const { request } = asked
+  if (!takes(request, 'push') || request.methodDetails?.feePayer)
+    return refuse('This server broadcasts the transaction itself: send it signed (pull mode).')
+  if (!receipt.success) return refuse('The transaction was reverted; nothing was paid.')
+  const payment = readReceipt(receipt, asked)
+  if (!payment) return refuse('The transaction does not make the transfers that are asked.')
+  if (!payment.isBound)
+    return refuse(
+      'The memo of the transfer does not name this challenge, so that it may have paid another.',
+    )
+  const [{ from }] = payment.transfers
+  return judgePayer(from, asked) ?? { type: 'hash', sender: from, receipt }
 }
 
-function judgePayer({ sender }: Signed, asked: Asked): Outcome.Rejected | undefined {
-  const { request, source } = asked
-  if (!sender) return refuse('The signature does not prove who sends the transaction.')
+/** Finds the payment in what a receipt shows was done. */
+export function readReceipt(
+  { logs }: Receipt,
+  asked: Pick<Asked, 'request' | 'id' | 'realm'>,
+): ReturnType<typeof findPayment<ReturnType<typeof effectsOf>[number]>> {
+  const due = transfersOf(asked.request)
+  return findPayment(effectsOf(logs, due[0].token), due, (memo) =>
+    bindingOf(memo, { ...asked, asked: due[0].memo }),
+  )
+}
+
+function judgeProof(
+  { claimed, signer, isKeyActive }: EvidenceOf<'proof'>,
+  { request }: Asked,
+): Approved | Outcome.Rejected {
+  if (!claimed)
+    return refuse('A proof needs the payer as its source: did:pkh:eip155:<chain>:<address>.')
+  if (claimed.chainId !== request.methodDetails?.chainId)
+    return refuse(
+      `The payer is on chain ${claimed.chainId}, the charge on ${request.methodDetails?.chainId}.`,
+    )
+  if (!signer || !isKeyActive)
+    return refuse('The proof is not signed by the account that its source names.')
+  return { type: 'proof', sender: signer.account }
+}
+
+/** Left out, both modes are taken. @see Tempo charge draft, Submission Modes */
+const takes = ({ methodDetails }: Request, mode: Mode): boolean =>
+  methodDetails?.supportedModes?.includes(mode) ?? true
+
+function judgePayer(sender: Address, { request, source }: Asked): Outcome.Rejected | undefined {
   if (isAddressEqual(sender, request.recipient))
     return refuse('The payer and the recipient are the same account.')
   if (source !== undefined && source.toLowerCase() !== identify(request, sender).toLowerCase())
-    return refuse('The source names another account than the one that signed.')
+    return refuse('The source names another account than the one that pays.')
   return undefined
 }
 
 /** `did:pkh` on this chain. Draft, Credential Structure. */
 export const identify = ({ methodDetails }: Request, account: Address): string =>
-  `did:pkh:eip155:${methodDetails?.chainId}:${account}`
-
-/** One call, and in it just the transfer that is due. */
-function judgeTransfer(signed: Signed, asked: Asked): Approved | Outcome.Rejected {
-  const { envelope, raw, hash, sender } = signed
-  const [call, ...more] = envelope.calls
-  const transfer = call && decodeTransfer(call)
-  if (!transfer || more.length > 0 || !sender)
-    return refuse('The transaction must make one transfer, and nothing else.')
-  const due = transferOf(asked.request)
-  const mismatch = compare(transfer, due)
-  if (mismatch) return mismatch
-  const binding = due.memo === undefined ? bindingOf(transfer.memo, asked) : 'none'
-  if (binding === 'other') return refuse('The memo of the transfer names another challenge.')
-  return { raw, hash, sender, transfer, bound: binding === 'this' }
-}
-
-function compare(transfer: Transfer, due: Transfer): Outcome.Rejected | undefined {
-  if (!isAddressEqual(transfer.token, due.token))
-    return refuse('The transfer is in another currency than the one asked.')
-  if (!isAddressEqual(transfer.to, due.to)) return refuse('The transfer is to another recipient.')
-  if (transfer.amount < due.amount)
-    return refuse('The transfer is below the price.', 'payment-insufficient')
-  if (transfer.amount > due.amount) return refuse('The transfer is above the price.')
-  if (due.memo !== undefined && transfer.memo !== due.memo)
-    return refuse('The transfer does not have the memo that is asked.')
-  return undefined
-}
+  sourceOf({ account, chainId: methodDetails?.chainId ?? 0 })
 
 const refuse = (detail: string, code: Errors.Code = 'verification-failed'): Outcome.Rejected =>
   Outcome.rejected(code, { detail })

@@ -89,6 +89,8 @@ export const charge = Method.from({
 
 /** The `request` of a Tempo charge. */
 export type Request = Method.RequestOf<typeof charge>
+/** Who broadcasts the transaction: the server, or the client. Draft, Submission Modes. */
+export type Mode = 'pull' | 'push'
 /** The `payload` of a Tempo charge. */
 export type Payload = Method.PayloadOf<typeof charge>
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { DECIMALS, currencyOf, type Address, type Hex } from '../constants.js'
-import type { Request } from './method.js'
+import { DECIMALS, MOST_SPLITS, currencyOf, type Address, type Hex } from '../constants.js'
+import type { Mode, Request } from './method.js'
 
 /** What a route says, with what the rail says for all routes. */
 export type Terms = {
@@ -12,7 +12,19 @@ export type Terms = {
   currency?: Address | undefined
   recipient?: Address | undefined
   memo?: Hex | undefined
+  splits?: readonly Split[] | undefined
   externalId?: string | undefined
+  modes?: readonly Mode[] | undefined
+  /** Whether the server pays the fee. */
+  feePayer?: boolean | undefined
+}
+
+/** A part of the amount that somebody else gets. */
+export type Split = {
+  /** In whole units of the currency, as the price: `'0.002'`. */
+  amount: string
+  recipient: Address
+  memo?: Hex | undefined
 }
 
 /**
@@ -22,21 +34,76 @@ export type Terms = {
  * @see Tempo charge draft, Request Schema
  */
 export function createRequest(terms: Terms, chainId: number): Request {
-  const { amount, currency = currencyOf(chainId), recipient, memo, externalId } = terms
-  if (recipient === undefined || /^0x0*$/.test(recipient))
+  const { amount, currency = currencyOf(chainId), recipient, externalId } = terms
+  if (recipient === undefined || isNobody(recipient))
     throw new TypeError('tempo/charge: say who is paid: recipient is the address of your wallet.')
-  return {
+  const request = {
     amount: toBaseUnits(amount),
     currency: lower(currency),
     recipient: lower(recipient),
     ...(externalId !== undefined && { externalId }),
-    methodDetails: {
-      chainId,
-      ...(memo !== undefined && { memo: lower(memo) }),
-      supportedModes: ['pull'],
-    },
+  }
+  const details = request.amount === '0' ? detailsOfZero(terms) : detailsOf(terms, request.amount)
+  return { ...request, methodDetails: { chainId, ...details } }
+}
+
+/** Nothing is transferred, so there is nothing to say of a transfer. @see Tempo charge draft, Proof Payload */
+function detailsOfZero({ memo, splits }: Terms): object {
+  if (memo !== undefined || splits !== undefined)
+    throw new TypeError(
+      'tempo/charge: a charge of zero makes no transfer, so it has no memo and no splits.',
+    )
+  return {}
+}
+
+function detailsOf(terms: Terms, total: string): object {
+  const { memo, splits, feePayer } = terms
+  const modes = modesOf(terms)
+  return {
+    ...(feePayer && { feePayer }),
+    ...(memo !== undefined && { memo: lower(memo) }),
+    ...(splits && { splits: splitsOf(splits, BigInt(total)) }),
+    ...(modes.length === 1 && { supportedModes: modes }),
   }
 }
+
+/**
+ * The modes of a route. A transaction that somebody else broadcast is taken only when its memo is this challenge's own,
+ * and a fee is paid only for a transaction that is not broadcast yet.
+ *
+ * @throws TypeError when none is left.
+ */
+function modesOf({ modes = ['pull', 'push'], memo, feePayer }: Terms): Mode[] {
+  const isPullOnly = feePayer || memo !== undefined
+  const left = (['pull', 'push'] as const).filter(
+    (mode) => modes.includes(mode) && !(isPullOnly && mode === 'push'),
+  )
+  if (left.length > 0) return left
+  throw new TypeError(
+    modes.length === 0
+      ? "tempo/charge: modes must name 'pull', 'push' or both."
+      : "tempo/charge: a route with a memo of its own, or whose fee the server pays, needs the mode 'pull'.",
+  )
+}
+
+function splitsOf(splits: readonly Split[], total: bigint) {
+  if (splits.length === 0 || splits.length > MOST_SPLITS)
+    throw new TypeError(`tempo/charge: splits must have 1 to ${MOST_SPLITS} entries.`)
+  const parts = splits.map(({ amount, recipient, memo }) => ({
+    amount: toBaseUnits(amount),
+    ...(memo !== undefined && { memo: lower(memo) }),
+    recipient: lower(recipient),
+  }))
+  if (parts.some(({ amount, recipient }) => amount === '0' || isNobody(recipient)))
+    throw new TypeError('tempo/charge: each split needs a recipient and an amount above zero.')
+  if (parts.reduce((sum, { amount }) => sum + BigInt(amount), 0n) >= total)
+    throw new TypeError(
+      'tempo/charge: the splits must come to less than the amount: the recipient gets what they leave.',
+    )
+  return parts
+}
+
+const isNobody = (address: Address): boolean => /^0x0*$/.test(address)
 
 const lower = <text extends string>(text: text): Lowercase<text> =>
   text.toLowerCase() as Lowercase<text>
@@ -44,11 +111,11 @@ const lower = <text extends string>(text: text): Lowercase<text> =>
 /**
  * Reads an amount in whole units as base units.
  *
- * @throws TypeError when it is no positive decimal string, or finer than a base unit.
+ * @throws TypeError when it is no decimal string, or finer than a base unit: it is never rounded, least of all to zero.
  * @example
  * toBaseUnits('0.01') // '10000'
  */
-function toBaseUnits(amount: string): string {
+export function toBaseUnits(amount: string): string {
   const parts = typeof amount === 'string' && /^(\d{1,40})(?:\.(\d{1,40}))?$/.exec(amount)
   if (!parts)
     throw new TypeError(
@@ -59,7 +126,5 @@ function toBaseUnits(amount: string): string {
     throw new TypeError(
       `tempo/charge: amount '${amount}' is finer than the smallest unit, 0.000001. It is not rounded: charge for several at once, or more.`,
     )
-  const units = BigInt(whole + fraction.slice(0, DECIMALS).padEnd(DECIMALS, '0'))
-  if (units === 0n) throw new TypeError('tempo/charge: amount must be above zero.')
-  return String(units)
+  return String(BigInt(whole + fraction.slice(0, DECIMALS).padEnd(DECIMALS, '0')))
 }

@@ -36,8 +36,12 @@ export function problemOf(cause: unknown): Errors.Problem | undefined {
 /** What a throw before any money moved means to the visitor. */
 export function refusalOf(cause: unknown, method: Server): Refusal {
   const problem = problemOf(cause)
-  if (problem)
-    return { refused: problem, cause, retryAfter: (cause as { retryAfter?: number }).retryAfter }
+  if (problem) {
+    const { retryAfter } = cause as { retryAfter?: number }
+    // What can be had later says when, whoever says it.
+    const pause = retryAfter ?? (problem.status === 503 ? 2 : undefined)
+    return { refused: problem, cause, retryAfter: pause }
+  }
   if (isTransportFault(cause))
     return refuse(
       'settlement-unavailable',
