@@ -4,11 +4,16 @@
  * @module
  */
 import { concat, keccak256, pad, slice, toHex, type Hex } from 'viem'
+import { generatePrivateKey } from 'viem/accounts'
+import { Account } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { start, type Ledger, type Scene } from './ledger.js'
-import { modes, type Mode } from './modes.js'
+import { modes, proof, pull, push, sponsored, type Mode } from './modes.js'
 import { decode, open, present } from './page.js'
 import { deployed, ours } from './sides.js'
+
+/** One of each kind. */
+const each = [pull, push, proof, sponsored]
 
 let ledger: Ledger
 beforeAll(async () => void (ledger = await start()))
@@ -47,44 +52,73 @@ function boundTo({ id, realm }: { id: string; realm: string }): Hex {
   return concat([tag, '0x01', slice(hash(realm), 0, 10), anybody, slice(hash(id), 0, 7)])
 }
 
+/** Pays once, presents the same credential again, and looks at everything that came of it. */
+async function expectSale(
+  { payer, paid }: (typeof directions)[number],
+  mode: Mode,
+  { scene, account }: { scene: Scene; account?: Account.Account },
+) {
+  const { chain, people } = scene
+  await using page = await open(paid.guard(mode, scene))
+  const wallet = payer.wallet(mode, scene, account && { account })
+
+  const response = await wallet.fetch(page.url)
+  expect({ status: response.status, body: await response.text() }).toEqual({
+    status: 200,
+    body: 'page 1',
+  })
+
+  const authorization = page.presented.at(-1) ?? ''
+  const { challenge, payload, source } = decode(authorization)
+  expect(payload['type']).toBe(mode.type)
+  expect(source).toBe(`did:pkh:eip155:1337:${people.payer.address}`)
+  await expectMoved(scene, mode, authorization)
+
+  const receipt = wallet.receipt(response)
+  expect(receipt).toMatchObject({ method: 'tempo', status: 'success' })
+  const hash = receipt?.reference as Hex
+  if (mode.type === 'proof') expect(hash).toBe(challenge.id)
+  else
+    expect(await chain.client().getTransactionReceipt({ hash })).toMatchObject({
+      status: 'success',
+      feePayer: people[mode.fee ?? 'payer'].address.toLowerCase(),
+    })
+
+  expect((await present(page.url, authorization)).status).toBe(402)
+  expect(page.served()).toBe(1)
+  await expectMoved(scene, mode, authorization)
+}
+
 const directions = [
   { payer: deployed, paid: ours },
   { payer: ours, paid: deployed },
 ]
 
-describe.each(directions)('$payer.name pays $paid.name', ({ payer, paid }) => {
+describe.each(directions)('$payer.name pays $paid.name', (direction) => {
   test.each(modes)('$name', async (mode) => {
+    await expectSale(direction, mode, { scene: await ledger.enter() })
+  })
+
+  test.each(each)('$name, by a P256 key', async (mode) => {
+    const payer = Account.fromP256(generatePrivateKey())
+    await expectSale(direction, mode, { scene: await ledger.enter({ payer }) })
+  })
+
+  test.each([pull, push, sponsored])('$name, by an access key', async (mode) => {
     const scene = await ledger.enter()
-    await using page = await open(paid.guard(mode, scene))
-    const wallet = payer.wallet(mode, scene)
-
-    const response = await wallet.fetch(page.url)
-    expect({ status: response.status, body: await response.text() }).toEqual({
-      status: 200,
-      body: 'page 1',
-    })
-
-    const authorization = page.presented.at(-1) ?? ''
-    const { challenge, payload, source } = decode(authorization)
-    expect(payload['type']).toBe(mode.type)
-    expect(source).toBe(`did:pkh:eip155:1337:${scene.people.payer.address}`)
-    await expectMoved(scene, mode, authorization)
-
-    const receipt = wallet.receipt(response)
-    expect(receipt).toMatchObject({ method: 'tempo', status: 'success' })
-    const hash = receipt?.reference as Hex
-    if (mode.type === 'proof') expect(hash).toBe(challenge.id)
-    else
-      expect(await scene.chain.client().getTransactionReceipt({ hash })).toMatchObject({
-        status: 'success',
-        feePayer: scene.people[mode.fee ?? 'payer'].address.toLowerCase(),
-      })
-
-    expect((await present(page.url, authorization)).status).toBe(402)
-    expect(page.served()).toBe(1)
-    await expectMoved(scene, mode, authorization)
+    await expectSale(direction, mode, { scene, account: await delegate(scene) })
   })
 })
+
+/** A key that may sign for the payer. What it costs to say so on the chain is paid in another token. */
+async function delegate({ chain, people: { payer } }: Scene) {
+  await chain.fund(payer.address, { tokens: [chain.tokens.AlphaUSD] })
+  const accessKey = Account.fromSecp256k1(generatePrivateKey(), { access: payer })
+  const expiry = chain.now() + 3600
+  const client = chain.client({ account: payer })
+  await client.accessKey.authorizeSync({ accessKey, expiry, gas: 2_000_000n })
+  return accessKey
+}
 
 describe('our server, presented five times at once with a credential of the deployed client, serves it once', () => {
   test.each(modes)('$name', async (mode) => {

@@ -5,7 +5,8 @@
  */
 import { Tempo } from '@polyrail/sandbox/tempo'
 import { parseEventLogs, type Address, type Hex } from 'viem'
-import { Abis } from 'viem/tempo'
+import { generatePrivateKey } from 'viem/accounts'
+import { Abis, Account } from 'viem/tempo'
 
 /** Where the chain collects fees. */
 const FEES = '0xfeec000000000000000000000000000000000000'
@@ -26,15 +27,22 @@ export type Ledger = Awaited<ReturnType<typeof start>>
 /** Starts a chain. */
 export async function start() {
   const chain = await Tempo.start({ quiet: true })
-  return { chain, enter: () => enter(chain), stop: () => chain.stop() }
+  return {
+    chain,
+    /** New people come, who hold pathUSD and nothing else. */
+    enter: (known?: Partial<People>) => enter(chain, known),
+    stop: () => chain.stop(),
+  }
 }
 
-/** New people, who hold pathUSD and nothing else. */
-async function enter(chain: Tempo.Chain) {
+async function enter(chain: Tempo.Chain, known: Partial<People> = {}) {
   const tokens = [chain.tokens.pathUSD]
   const names = Object.keys(opening) as Name[]
   const people = {} as People
-  for (const name of names) people[name] = await chain.account({ amount: opening[name], tokens })
+  for (const name of names) {
+    people[name] = known[name] ?? Account.fromSecp256k1(generatePrivateKey())
+    await chain.fund(people[name].address, { amount: opening[name], tokens })
+  }
 
   /** What everyone has gained or lost, and by what. */
   async function read() {

@@ -23,8 +23,30 @@ export type Mode = {
 
 const whole = { amount: '0.03', pays: { shop: 30_000n } }
 
+const split = {
+  amount: '0.03',
+  splits: [
+    { amount: '0.01', to: 'partner' },
+    { amount: '0.005', to: 'affiliate', memo: `0x${'ab'.repeat(32)}` },
+  ],
+  pays: { shop: 15_000n, partner: 10_000n, affiliate: 5_000n },
+} as const
+
 const inPull = { type: 'transaction', fee: 'payer' } as const
+const inPush = { type: 'hash', push: true, fee: 'payer' } as const
+const sponsoring = { type: 'transaction', fee: 'sponsor' } as const
 
 export const pull: Mode = { name: 'pull', ...whole, ...inPull }
+export const push: Mode = { name: 'push', ...whole, ...inPush }
+export const proof: Mode = { name: 'proof', amount: '0', pays: {}, type: 'proof' }
+export const sponsored: Mode = { name: 'sponsored', ...whole, ...sponsoring }
 
-export const modes: readonly Mode[] = [pull]
+export const modes: readonly Mode[] = [
+  pull,
+  push,
+  proof,
+  sponsored,
+  { name: 'splits, pull', ...split, ...inPull },
+  { name: 'splits, push', ...split, ...inPush },
+  { name: 'splits, sponsored', ...split, ...sponsoring },
+]
