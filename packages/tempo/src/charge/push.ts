@@ -48,30 +48,33 @@ export async function push(network: Network, payment: Payment): Promise<Hex> {
   }
 }
 
-/** The time is asked first and the receipt second: a node that has no receipt by then will never have one. */
 async function trace(network: Network, payment: Payment): Promise<Hex> {
-  const { hash, validBefore } = payment
-  const dead = validBefore + FINALITY_MARGIN
-  const end = dead * 1000 + GRACE
+  const end = deathOf(payment) * 1000 + GRACE
   for (let failure: unknown; ;) {
-    try {
-      const time = await network.readTime()
-      const receipt = await network.readReceipt(hash)
-      if (receipt) return conclude(receipt)
-      if (time >= dead) throw refused()
-      const sent = time < validBefore ? await network.broadcast(payment) : undefined
-      if (sent?.status === 'included') return conclude(sent.receipt)
-      // A chain without new blocks has no later time to show; its node knows the time all the same.
-      const isExpired = sent?.status === 'refused' && sent.reason === 'expired'
-      if (isExpired && Date.now() / 1000 >= dead) throw refused(sent.cause)
-    } catch (cause) {
-      if (Errors.isPaymentError(cause)) throw cause
-      failure = cause
-    }
+    const found = await look(network, payment).catch((cause: unknown) => void (failure = cause))
+    if (found === 'never') throw refused()
+    if (found) return conclude(found)
     if (Date.now() > end)
-      throw lost(`Nobody can tell whether this payment is in a block: ${hash}.`, failure)
+      throw lost(`Nobody can tell whether this payment is in a block: ${payment.hash}.`, failure)
     await pause()
   }
+}
+
+/** Epoch seconds from which a transaction that no block has will never be in one. */
+const deathOf = ({ validBefore }: Payment): number => validBefore + FINALITY_MARGIN
+
+/** The time is asked first and the receipt second: a node that has no receipt by then will never have one. */
+async function look(network: Network, payment: Payment): Promise<Receipt | 'never' | undefined> {
+  const time = await network.readTime()
+  const receipt = await network.readReceipt(payment.hash)
+  if (receipt) return receipt
+  if (time >= deathOf(payment)) return 'never'
+  if (time >= payment.validBefore) return undefined
+  const sent = await network.broadcast(payment)
+  if (sent.status === 'included') return sent.receipt
+  // A chain without new blocks has no later time to show; its node knows the time all the same.
+  const isExpired = sent.status === 'refused' && sent.reason === 'expired'
+  return isExpired && Date.now() / 1000 >= deathOf(payment) ? 'never' : undefined
 }
 
 /** Lets some time pass until the next look. */

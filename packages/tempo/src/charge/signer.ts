@@ -13,7 +13,7 @@ import { read, type Signed } from './transaction.js'
 const { z_SignatureEnvelope: SignatureEnvelope } = Transaction
 
 /** As much of a viem account as is used. One that lives in a wallet has its address alone. */
-export type Account = { readonly address: Address } & {
+export type Account = { readonly address: Address; readonly type?: string | undefined } & {
   readonly [name in keyof Parts]?: Parts[name] | undefined
 }
 
