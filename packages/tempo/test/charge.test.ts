@@ -26,7 +26,7 @@ afterAll(() => local.chain.stop())
 let open: ReturnType<typeof shops>
 
 describe('a payment over HTTP', () => {
-  test('moves exactly the price, is named by its transaction, and brings the page', async () => {
+  test('moves exactly the price, is named by its transaction, and brings the page [tempo-charge-001 tempo-charge-052]', async () => {
     const { chain, payer, shop, at } = local
     const methods = [tempo({ recipient: shop.address, ...at })]
     const mpp = Mpp.create({ methods, realm: '127.0.0.1', secretKey })
@@ -49,7 +49,7 @@ describe('a payment over HTTP', () => {
     expect(await chain.balance(shop.address)).toBe(before + 10_000n)
   })
 
-  test('is asked for as the draft says', async () => {
+  test('is asked for as the draft says [tempo-charge-002 tempo-charge-003 tempo-charge-004 tempo-charge-005 tempo-charge-006 tempo-charge-008 tempo-charge-009 tempo-charge-010]', async () => {
     const asked = async (options: Options = {}) =>
       Challenge.parse((await open(options).ask()).headers)[0]?.request
     const { pathUSD } = local.chain.tokens
@@ -125,7 +125,7 @@ describe('a route', () => {
     [{ recipient: 'bob' }, /address/],
     [{ currency: 'usd' }, /address/],
     [{ memo: '0x1234' }, /32 bytes/],
-  ])('cannot be defined with %o', (route, message) => {
+  ])('cannot be defined with %o [tempo-charge-012 tempo-charge-013 tempo-charge-014 tempo-charge-015 tempo-charge-016 tempo-charge-018 tempo-charge-019 tempo-charge-058]', (route, message) => {
     expect(define(route)).toThrow(TypeError)
     expect(define(route)).toThrow(message)
   })
@@ -156,7 +156,7 @@ describe('the server accepts', () => {
     expect(Receipt.fromResponse(response)).toBeDefined()
   }
 
-  test('a plain transfer, as the draft has it', async () => {
+  test('a plain transfer, as the draft has it [tempo-charge-028 tempo-charge-030 tempo-charge-031]', async () => {
     const { shop, chain } = local
     await good(
       await open({ modes: ['pull'] }).present({
@@ -179,6 +179,23 @@ describe('the server accepts', () => {
     const account = Account.fromP256(numberToHex(77n, { size: 32 }))
     await local.chain.fund(account.address)
     await good(await open().ask(await open().pay(account)))
+  })
+
+  test('an access key of the payer, authorized before or by the very transaction', async () => {
+    const root = await local.chain.account()
+    const key = Account.fromP256(numberToHex(79n, { size: 32 }), { access: root })
+    const keyAuthorization = await Account.signKeyAuthorization(root, { key, chainId: 1337n })
+    const present = async (change: object) => {
+      const shop = open()
+      const credential = read(await shop.pay())
+      const raw = await resign(credential.raw, { gas: 2_000_000n, ...change }, key)
+      return shop.show(credential, raw, `did:pkh:eip155:1337:${root.address}`)
+    }
+    expect(await problem(await present({}))).toEqual(
+      refusal('verification-failed', /not authorized by the account/),
+    )
+    await good(await present({ keyAuthorization }))
+    await good(await present({}))
   })
 
   test('the memo that the route asks, and echoes it on the chain', async () => {
@@ -241,7 +258,7 @@ describe('the server refuses', () => {
   }
   const failed = 'verification-failed'
 
-  test('a transfer with a value', async () => {
+  test('a transfer with a value [tempo-charge-048]', async () => {
     const { raw } = read(await open().pay())
     const [transfer] = Transaction.deserialize(raw as `0x76${string}`).calls
     await refuses(open().present({ calls: [{ ...transfer, value: 1n }] }), failed, /that are asked/)
@@ -272,7 +289,7 @@ describe('the server refuses', () => {
     await refuses(open().present({ calls }), failed, /memo that is asked/)
   })
 
-  test('another memo than the one that the route asks', async () => {
+  test('another memo than the one that the route asks [tempo-charge-048]', async () => {
     const shop = open({ route: { memo: `0x${'ab'.repeat(32)}` } })
     const { fields } = read(await open().pay())
     await refuses(shop.present({ calls: fields.calls }), failed, /memo that is asked/)
@@ -282,7 +299,7 @@ describe('the server refuses', () => {
     await refuses(open().present({}, { account: local.shop }), failed, /same account/)
   })
 
-  test('a source that is not the sender', async () => {
+  test('a source that is not the sender [tempo-charge-027]', async () => {
     const source = `did:pkh:eip155:1337:${local.shop.address}`
     await refuses(open().present({}, { source }), failed, /another account/)
     const elsewhere = `did:pkh:eip155:1:${local.payer.address}`
@@ -399,7 +416,7 @@ describe('one transaction', () => {
 })
 
 describe('the chain refuses', () => {
-  test('a payer who spent the money meanwhile: reverted, nothing delivered', async () => {
+  test('a payer who spent the money meanwhile: reverted, nothing delivered [tempo-charge-053]', async () => {
     const account = await local.chain.account({ amount: 1_000_000n })
     const shop = open()
     const authorization = await shop.pay(account, { feeToken: local.chain.tokens.AlphaUSD })

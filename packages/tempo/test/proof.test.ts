@@ -66,15 +66,21 @@ describe('a proof', () => {
   test.each([
     ['in the draft’s form', drafted],
     ['in the deployed form', deployed],
-  ])('%s brings the page, with the challenge as the reference', async (_, form) => {
-    const { answer, challenge } = await prove((asked) => form(anna, asked), sourceOf(anna.address))
-    expect(answer.status).toBe(200)
-    expect(Receipt.fromResponse(answer)).toMatchObject({
-      method: 'tempo',
-      status: 'success',
-      reference: challenge.id,
-    })
-  })
+  ])(
+    '%s brings the page, with the challenge as the reference [tempo-charge-035 tempo-charge-036 tempo-charge-038 tempo-charge-039]',
+    async (_, form) => {
+      const { answer, challenge } = await prove(
+        (asked) => form(anna, asked),
+        sourceOf(anna.address),
+      )
+      expect(answer.status).toBe(200)
+      expect(Receipt.fromResponse(answer)).toMatchObject({
+        method: 'tempo',
+        status: 'success',
+        reference: challenge.id,
+      })
+    },
+  )
 
   test('brings the recorded answer again, and nothing under another challenge', async () => {
     const source = sourceOf(anna.address)
@@ -111,23 +117,29 @@ describe('a proof', () => {
     }
   })
 
-  test('is signed by an access key that the account authorized, until it is revoked', async () => {
-    const root = local.payer
-    const accessKey = Account.fromP256(numberToHex(81n, { size: 32 }), { access: root })
-    const client = local.chain.client({ account: root })
-    const sign = (asked: Asked) => deployed(accessKey, asked, root.address)
-    const refused = await prove(sign, sourceOf(root.address))
-    expect(await problem(refused.answer)).toEqual(refusal(failed, /not signed by the account/))
-    const feeToken = local.chain.tokens.AlphaUSD
-    await Actions.accessKey.authorizeSync(client, { accessKey, feeToken, gas: 2_000_000n })
-    expect((await prove(sign, sourceOf(root.address))).answer.status).toBe(200)
-    await Actions.accessKey.revokeSync(client, {
-      accessKey: accessKey.accessKeyAddress,
-      feeToken,
-    })
-    const late = await prove(sign, sourceOf(root.address))
-    expect(await problem(late.answer)).toEqual(refusal(failed, /not signed by the account/))
-  })
+  test.each([
+    ['P256', Account.fromP256],
+    ['secp256k1', Account.fromSecp256k1],
+  ])(
+    'is signed by an access key (%s) that the account authorized, until it is revoked',
+    async (_, create) => {
+      const root = await local.chain.account()
+      const accessKey = create(numberToHex(81n, { size: 32 }), { access: root })
+      const client = local.chain.client({ account: root })
+      const sign = (asked: Asked) => deployed(accessKey, asked, root.address)
+      const refused = await prove(sign, sourceOf(root.address))
+      expect(await problem(refused.answer)).toEqual(refusal(failed, /not signed by the account/))
+      const feeToken = local.chain.tokens.AlphaUSD
+      await Actions.accessKey.authorizeSync(client, { accessKey, feeToken, gas: 2_000_000n })
+      expect((await prove(sign, sourceOf(root.address))).answer.status).toBe(200)
+      await Actions.accessKey.revokeSync(client, {
+        accessKey: accessKey.accessKeyAddress,
+        feeToken,
+      })
+      const late = await prove(sign, sourceOf(root.address))
+      expect(await problem(late.answer)).toEqual(refusal(failed, /not signed by the account/))
+    },
+  )
 })
 
 describe('a proof is refused', () => {
@@ -142,7 +154,8 @@ describe('a proof is refused', () => {
   }
   const honest = (asked: Asked) => drafted(anna, asked)
 
-  test('without a source', () => refuses(honest, undefined, /needs the payer as its source/))
+  test('without a source [tempo-charge-037]', () =>
+    refuses(honest, undefined, /needs the payer as its source/))
 
   test.each([
     'did:key:z6Mk',
@@ -160,7 +173,7 @@ describe('a proof is refused', () => {
       /on chain 42431, the charge on 1337/,
     ))
 
-  test('signed by another than its source', () =>
+  test('signed by another than its source [tempo-charge-039]', () =>
     refuses(honest, sourceOf(bert.address), /not signed by the account/))
 
   test('signed for another chain', () =>
@@ -181,7 +194,7 @@ describe('a proof is refused', () => {
       await refuses(async () => signature, sourceOf(anna.address), /not signed/)
   })
 
-  test('where money is asked', async () => {
+  test('where money is asked [tempo-charge-034]', async () => {
     const { answer } = await prove(honest, sourceOf(anna.address), open({ route: undefined }))
     expect(await problem(answer)).toEqual(refusal(failed, /A proof pays nothing/))
   })

@@ -67,7 +67,7 @@ async function send(
 }
 
 describe('a pushed transaction', () => {
-  test('with the memo that is asked brings the page, and is the reference of the receipt', async () => {
+  test('with the memo that is asked brings the page, and is the reference of the receipt [tempo-charge-032 tempo-charge-033 tempo-charge-050]', async () => {
     const shop = open({ route: { externalId: 'order-7' } })
     const challenge = await shop.challenge()
     const hash = await send([transfer(challenge)])
@@ -174,7 +174,7 @@ describe('a pushed transaction is refused', () => {
     ['of less', () => ({ amount: '9999' })],
     ['of more', () => ({ amount: '10001' })],
     ['in another token', () => ({ currency: local.chain.tokens.AlphaUSD })],
-  ])('%s', async (_, change) => {
+  ])('%s [tempo-charge-050]', async (_, change) => {
     const shop = open()
     const challenge = await shop.challenge()
     const hash = await send([transfer(challenge, change())])
@@ -183,7 +183,7 @@ describe('a pushed transaction is refused', () => {
     )
   })
 
-  test('when it was reverted', async () => {
+  test('when it was reverted [tempo-charge-049]', async () => {
     const shop = open()
     const challenge = await shop.challenge()
     const dear = transfer(challenge, { amount: String(10n ** 18n) })
@@ -208,7 +208,7 @@ describe('a pushed transaction is refused', () => {
     ['where only the server broadcasts', () => ({ modes: ['pull'] })],
     ['where the route has a memo of its own', () => ({ modes: ['pull', 'push'], route: { memo } })],
     ['where the server pays the fee', () => ({ modes: ['pull', 'push'], feePayer: local.payer })],
-  ])('%s', async (_, options) => {
+  ])('%s [tempo-charge-045 tempo-charge-047 tempo-charge-051]', async (_, options) => {
     const shop = open(options())
     const challenge = await shop.challenge()
     const hash = await send([transfer(challenge, { memo })])

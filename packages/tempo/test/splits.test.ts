@@ -55,7 +55,7 @@ const second: Part = { to: affiliate, amount: 100n, memo }
 const failed = 'verification-failed'
 
 describe('a split payment', () => {
-  test('pays everybody their part, and the recipient the rest', async () => {
+  test('pays everybody their part, and the recipient the rest [tempo-charge-023 tempo-charge-024 tempo-charge-029]', async () => {
     const { chain, shop } = local
     const owners = [shop.address, platform, affiliate]
     const balances = () => Promise.all(owners.map((owner) => chain.balance(owner)))
@@ -72,7 +72,7 @@ describe('a split payment', () => {
   test.each<[string, (asked: Bytes) => Part[]]>([
     ['in any order', (asked) => [second, first, primary(asked)]],
     ['with a memo where none is asked', (asked) => [primary(asked), { ...first, memo }, second]],
-  ])('may be made %s', async (_, parts) => {
+  ])('may be made %s [tempo-charge-022]', async (_, parts) => {
     expect((await pay(parts)).answer.status).toBe(200)
   })
 
@@ -90,7 +90,7 @@ describe('a split payment', () => {
     ['with nothing but the recipient’s', (asked) => [{ ...primary(asked), amount: 10_000n }]],
     ['with another payment beside', (asked) => [primary(asked), first, second, first]],
     ['under another memo', () => [{ ...primary('0x'), memo }, first, second]],
-  ])('is refused %s', async (_, parts) => {
+  ])('is refused %s [tempo-charge-020 tempo-charge-048]', async (_, parts) => {
     const before = await local.chain.balance(local.shop.address)
     const { answer } = await pay(parts)
     expect(await problem(answer)).toEqual(refusal(failed, /transfers.* that are asked/))

@@ -245,7 +245,7 @@ describe('the budget for fees', () => {
   /** Most that the honest transaction may cost: 400,000 gas at 24 gwei or so. */
   const spent = async (before: bigint) => before - (await local.chain.balance(sponsor.address))
 
-  test('holds under 200 requests at once', async () => {
+  test('holds under 200 requests at once [tempo-charge-059]', async () => {
     const total = 60_000n
     const shop = open({
       feePayer: { account: sponsor, budget: { total: '0.06', payer: '0.06' } },
@@ -341,7 +341,7 @@ describe('a sponsored payment whose answer is lost', () => {
 })
 
 describe('a sponsor', () => {
-  test('that runs low is not offered', async () => {
+  test('that runs low is not offered [tempo-charge-041 tempo-charge-060]', async () => {
     const broke = await local.chain.account({ amount: 10n })
     const answer = await open({ feePayer: broke }).ask()
     expect(await problem(answer)).toMatchObject({ status: 503, code: 'offer-unavailable' })
@@ -356,7 +356,7 @@ describe('a sponsor', () => {
     )
   })
 
-  test('pays for each of many transfers', async () => {
+  test('pays for each of many transfers [tempo-charge-057]', async () => {
     const others = Array.from({ length: 3 }, (_, index) => ({
       amount: '0.001',
       recipient: numberToHex(1000 + index, { size: 20 }),

@@ -28,9 +28,8 @@ export type Evidence =
       type: 'proof'
       /** The payer that is named, on whichever chain. */
       claimed: { account: Hex; chainId: number } | undefined
-      /** Who signed, if it was the payer. */
+      /** Who signed, if it was the payer or a key of theirs that may. */
       signer: Signer | undefined
-      isKeyActive: boolean
     }
 
 type Presented = Pick<Method.Presented<typeof charge>, 'challenge' | 'credential' | 'signal'>
@@ -63,31 +62,25 @@ async function gatherTransaction(
   return { type: 'transaction', signed, isKeyActive, now: Date.now() / 1000 }
 }
 
+/**
+ * Whoever signed the draft's typed data, or the deployed one, in the name of the account that is claimed. An access key's
+ * signature yields a key for either; the chain knows which of them it is.
+ */
 async function gatherProof(
-  { signature }: Extract<Payload, { type: 'proof' }>,
+  { signature: serialized }: Extract<Payload, { type: 'proof' }>,
   { challenge, credential, signal }: Presented,
   network: Network,
 ): Promise<Evidence> {
   const claimed = parseSource(credential.source ?? '')
-  const signer = claimed && findSigner(signature, claimed, challenge)
-  const isKeyActive = await isActive(signer, network, signal)
-  return { type: 'proof', claimed, signer, isKeyActive }
-}
-
-/** Whoever signed the draft's typed data, or the deployed one, in the name of the account that is claimed. */
-function findSigner(
-  serialized: Hex,
-  claimed: { account: Hex; chainId: number },
-  challenge: { id: string; realm: string },
-): Signer | undefined {
   const signature = readSignature(serialized)
-  if (!signature) return undefined
+  if (!claimed || !signature) return { type: 'proof', claimed, signer: undefined }
   for (const proof of proofsOf(challenge, claimed)) {
     const payload = hashTypedData(proof)
     const signer = signerOf(signature, { payload, claimed: claimed.account })
-    if (signer) return signer
+    if (signer && (await isActive(signer, network, signal)))
+      return { type: 'proof', claimed, signer }
   }
-  return undefined
+  return { type: 'proof', claimed, signer: undefined }
 }
 
 const isActive = async (

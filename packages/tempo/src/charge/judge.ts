@@ -135,7 +135,7 @@ export function readReceipt(
 }
 
 function judgeProof(
-  { claimed, signer, isKeyActive }: EvidenceOf<'proof'>,
+  { claimed, signer }: EvidenceOf<'proof'>,
   { request }: Asked,
 ): Approved | Outcome.Rejected {
   if (!claimed)
@@ -144,8 +144,7 @@ function judgeProof(
     return refuse(
       `The payer is on chain ${claimed.chainId}, the charge on ${request.methodDetails?.chainId}.`,
     )
-  if (!signer || !isKeyActive)
-    return refuse('The proof is not signed by the account that its source names.')
+  if (!signer) return refuse('The proof is not signed by the account that its source names.')
   return { type: 'proof', sender: signer.account }
 }
 
