@@ -169,7 +169,7 @@ function createNetwork(client: Client, chainId: number): Network {
     readKey: (key, options) => readKey(client, key, options),
     simulate: (transaction, options) => simulate(client, transaction, options),
     call: (call, options) => readCall(client, call, options),
-    request: (asked) => (client.request as unknown as Ask)(asked, ONCE),
+    request: (asked) => client.request<Untyped>(asked, ONCE),
     quote: (transaction, options) => quote(client, transaction, options),
     async broadcast(transaction, { signal } = {}) {
       const patience = AbortSignal.timeout(PATIENCE)
@@ -289,10 +289,12 @@ async function send(client: Client, { raw, hash }: { raw: Hex; hash: Hex }, sign
   }
 }
 
-type Ask = (
-  asked: { method: string; params: readonly unknown[] },
-  options: object,
-) => Promise<unknown>
+/** What viem's types know nothing of. */
+type Untyped<answer = unknown> = {
+  Method: string
+  Parameters: readonly unknown[]
+  ReturnType: answer
+}
 
 async function readCall(client: Client, { to, data }: Calls[number], options: Options = {}) {
   try {
@@ -309,11 +311,9 @@ async function readCall(client: Client, { to, data }: Calls[number], options: Op
 async function quote(client: Client, unpriced: Unpriced, options: Options = {}): Promise<Quote> {
   const fields = { type: 'tempo', nonce: 0, nonceKey: EXPIRING_NONCE_KEY, ...unpriced } as const
   const request = Formatters.formatTransactionRequest(fields, 'estimateGas')
-  // viem's types know its own chains' requests alone.
-  const params = [request] as unknown as [{ from: Address }]
   const reading = { ...READ, ...options }
   const [estimated, block, tip] = await Promise.all([
-    client.request({ method: 'eth_estimateGas', params }, reading),
+    client.request<Untyped<Hex>>({ method: 'eth_estimateGas', params: [request] }, reading),
     readBlock(client, options),
     client.request({ method: 'eth_maxPriorityFeePerGas' }, reading).catch(() => '0x0'),
   ])

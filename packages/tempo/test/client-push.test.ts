@@ -212,13 +212,15 @@ describe('a push', () => {
 
 describe('a wallet', () => {
   type Request = { method: string; params: unknown[] }
+  type Untyped = { Method: string; Parameters: unknown[]; ReturnType: unknown }
   type Handler = (request: Request, next: () => Promise<unknown>) => unknown
 
   /** A wallet for one account, which a client reaches by EIP-1193; `handle` may answer in its place. */
   async function open(handle: Handler = (_, next) => next()) {
     const account = await local.chain.account()
     const { chain } = local.chain
-    const compat = walletNamespaceCompat(http(local.chain.rpcUrl), { account })({ chain })
+    const transport = walletNamespaceCompat(http(local.chain.rpcUrl), { account })
+    const compat = createClient({ chain, transport })
     const asked: Request[] = []
     const answer = async (request: Request) => {
       const [first, second] = request.params
@@ -232,7 +234,7 @@ describe('a wallet', () => {
           return local.chain.client({ account }).sendTransaction({ to, data })
         }
         default:
-          return compat.request(request as never)
+          return compat.request<Untyped>(request, { retryCount: 0 })
       }
     }
     const request = (async (given: Request) => {

@@ -13,12 +13,16 @@ import { read, type Signed } from './transaction.js'
 const { z_SignatureEnvelope: SignatureEnvelope } = Transaction
 
 /** As much of a viem account as is used. One that lives in a wallet has its address alone. */
-export type Account = { readonly address: Address; readonly type?: string | undefined } & {
-  readonly [name in keyof Parts]?: Parts[name] | undefined
+export type Account = {
+  readonly address: Address
+  readonly type?: string | undefined
+  readonly sign?: LocalAccount['sign'] | undefined
+  readonly signTransaction?: LocalAccount['signTransaction'] | undefined
+  readonly signTypedData?: ((data: TypedDataDefinition) => Promise<Hex>) | undefined
+  /** Those of an access key. */
+  readonly accessKeyAddress?: Address | undefined
+  readonly keyAuthorizationManager?: TempoAccount.AccessKeyAccount['keyAuthorizationManager']
 }
-
-type Parts = Pick<LocalAccount, 'sign' | 'signTransaction' | 'signTypedData'> &
-  Pick<TempoAccount.AccessKeyAccount, 'accessKeyAddress' | 'keyAuthorizationManager'>
 
 /** What is to be signed. */
 export type Fields = Transaction.TransactionSerializableTempo & { type: 'tempo' }
