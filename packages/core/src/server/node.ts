@@ -4,6 +4,7 @@
  * @module
  */
 import { problem } from '../Errors.js'
+import { forward } from './forward.js'
 import {
   ANSWER,
   check,
@@ -33,15 +34,19 @@ export interface NodeRequest extends AsyncIterable<Uint8Array> {
   readonly socket?: unknown
   /** True when somebody has taken from the stream already. */
   readonly readableDidRead?: boolean | undefined
-  /** Set by body parsers such as Express's, which have read the stream. */
-  readonly rawBody?: Uint8Array | string | undefined
+  /** The body's bytes, from whoever has read the stream: a body parser before us, or else this listener. */
+  rawBody?: Uint8Array | string | undefined
+  /** Of HTTP/2 alone. */
+  readonly stream?: { readonly endAfterHeaders: boolean } | undefined
 }
 
 /** As much of `http.ServerResponse` as is used. */
 export interface NodeResponse {
   statusCode: number
   readonly headersSent: boolean
-  readonly destroyed: boolean
+  readonly destroyed?: boolean
+  /** Of HTTP/2 alone. */
+  readonly stream?: { readonly destroyed: boolean }
   setHeader(name: string, value: string | readonly string[]): unknown
   getHeader(name: string): string | number | readonly string[] | undefined
   getHeaderNames(): string[]
@@ -125,7 +130,19 @@ function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: Nod
     return writeHead(status, ...reason)
   }
   response.writeHead = patched as NodeResponse['writeHead']
+  // Who leaves before there is an answer may come again for it at once.
+  const giveBack = (): void => {
+    if (written) return
+    written = true
+    payment.withReceipt(new Response(null, { status: 500 }))
+  }
+  if (isGone(response)) giveBack()
+  else response.once('close', giveBack)
 }
+
+/** HTTP/2 has it on the stream alone. */
+const isGone = ({ destroyed, stream }: NodeResponse): boolean =>
+  destroyed === true || stream?.destroyed === true
 
 type Values = string | readonly string[]
 
@@ -171,11 +188,10 @@ function fromNode(message: NodeRequest): Inbound | undefined {
   if (url === undefined || FORBIDDEN.has(method)) return undefined
   let captured: Promise<Uint8Array | undefined | typeof TOO_LARGE> | undefined
   const body = (limit: number) => (captured ??= readNodeBody(message, limit))
-  let bytes: Uint8Array | undefined
   return {
     method,
     url,
-    hasBody: mayHaveBody(method) && carriesBody(message),
+    hasBody: carriesBody(message),
     header(name) {
       const value = valueOf(message, name)
       return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value
@@ -184,17 +200,11 @@ function fromNode(message: NodeRequest): Inbound | undefined {
       if (message.readableDidRead && message.rawBody === undefined && !captured)
         throw new TypeError(`${BODY_WAS_READ} or keep the bytes on the request as \`rawBody\`.`)
       return body(limit).then((read) => {
-        if (read instanceof Uint8Array) bytes = read
+        if (read instanceof Uint8Array) message.rawBody ??= toBuffer(read)
         return read
       })
     },
-    request: () =>
-      createRequest(message, {
-        method,
-        url,
-        body: captured ? bytes : undefined,
-        streaming: !captured && mayHaveBody(method),
-      }),
+    request: () => createRequest(message, { method, url, streaming: !captured }),
   }
 }
 
@@ -206,12 +216,14 @@ function valueOf(message: NodeRequest, name: string): string | string[] | undefi
     : value
 }
 
-/** As HTTP says it: a body is announced by one of two headers (HTTP/2 may announce none). */
-const carriesBody = ({ headers, rawBody }: NodeRequest): boolean =>
+/**
+ * As HTTP says it: a body is announced by one of two headers, and HTTP/2 says where the headers are all.
+ * A GET may have one too, and an application on Node can read it.
+ */
+const carriesBody = ({ headers, rawBody, stream }: NodeRequest): boolean =>
   rawBody !== undefined ||
   headers['transfer-encoding'] !== undefined ||
-  headers[':method'] !== undefined ||
-  (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+  (stream ? !stream.endAfterHeaders : (headers['content-length'] ?? '0') !== '0')
 
 const readNodeBody = (message: NodeRequest, limit: number) =>
   message.rawBody === undefined
@@ -228,14 +240,20 @@ function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined 
   return /^[\w.:[\]-]+$/.test(host) && URL.canParse(whole) ? whole : undefined
 }
 
+type Buffers = { from(memory: ArrayBufferLike, offset: number, length: number): Uint8Array }
+
+/** What body parsers keep, where the runtime has it. */
+function toBuffer(bytes: Uint8Array): Uint8Array {
+  const { Buffer: buffers } = globalThis as { Buffer?: Buffers }
+  return buffers?.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) ?? bytes
+}
+
+const BODY_IS_LOST =
+  'The request body was read before the application. Keep the bytes on the request as `rawBody`.'
+
 function createRequest(
   message: NodeRequest,
-  {
-    method,
-    url,
-    body,
-    streaming,
-  }: { method: string; url: string; body: Uint8Array | undefined; streaming: boolean },
+  { method, url, streaming }: { method: string; url: string; streaming: boolean },
 ): Request {
   const headers: [string, string][] = []
   for (const name in message.headers) {
@@ -244,17 +262,24 @@ function createRequest(
     for (const one of Array.isArray(value) ? value : [value]) headers.push([name, one])
   }
   const init: RequestInit & { duplex?: 'half' } = { method, headers }
-  if (body) init.body = body as BodyInit
-  else if (streaming) {
+  if (!mayHaveBody(method)) return new Request(url, init)
+  const bytes = message.rawBody === undefined ? undefined : toBytes(message.rawBody)
+  if (bytes) init.body = bytes as BodyInit
+  else if (streaming && message.rawBody === undefined) {
     init.body = toStream(message)
     init.duplex = 'half'
   }
   return new Request(url, init)
 }
 
-function toStream(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const reading = chunks[Symbol.asyncIterator]()
+function toStream(message: NodeRequest): ReadableStream<Uint8Array> {
+  const reading = message[Symbol.asyncIterator]()
+  const isLost = message.readableDidRead === true
   return new ReadableStream({
+    start(controller) {
+      // An empty body instead would be served as if it had been sent.
+      if (isLost) controller.error(new TypeError(BODY_IS_LOST))
+    },
     async pull(controller) {
       const { done, value } = await reading.next()
       if (done) controller.close()
@@ -288,12 +313,12 @@ function endWith(response: NodeResponse, body: Reply['body']): void {
 }
 
 async function sendResponse(response: NodeResponse, answer: Response): Promise<void> {
-  response.statusCode = answer.status
-  for (const [name, value] of answer.headers)
-    if (name !== 'set-cookie') response.setHeader(name, value)
-  const cookies = answer.headers.getSetCookie()
+  const { status, headers, body } = forward(answer)
+  response.statusCode = status
+  for (const [name, value] of headers) if (name !== 'set-cookie') response.setHeader(name, value)
+  const cookies = headers.getSetCookie()
   if (cookies.length > 0) response.setHeader('set-cookie', cookies)
-  if (answer.body) await sendBody(response, answer.body)
+  if (body) await sendBody(response, body)
   response.end()
 }
 
@@ -307,9 +332,9 @@ async function sendBody(response: NodeResponse, body: ReadableStream<Uint8Array>
   }
   response.once('close', leave)
   response.on('drain', () => goOn())
-  if (response.destroyed) leave()
+  if (isGone(response)) leave()
   for (let next = await reader.read(); !next.done; next = await reader.read())
-    if (!response.write(next.value) && !response.destroyed)
+    if (!response.write(next.value) && !isGone(response))
       await new Promise<void>((drained) => {
         goOn = drained
       })

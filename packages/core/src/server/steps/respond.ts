@@ -5,6 +5,7 @@
  */
 import * as Errors from '../../Errors.js'
 import { warn } from '../events.js'
+import { forward } from '../forward.js'
 import { issue, type Issued } from '../offers.js'
 import type { Offer } from '../route.js'
 import type { Inbound, Reply } from '../transport.js'
@@ -93,7 +94,8 @@ function accountSize(offers: readonly Offer[], challenges: readonly string[]): v
  *
  * @see core draft, Payment-Receipt Header and Caching
  */
-export function attachReceipt(response: Response, receipt: string): Response {
+export function attachReceipt(answer: Response, receipt: string): Response {
+  const response = forward(answer)
   // A response without a body may be a constant of the application, sent to many.
   if (response.body === null) return addHeaders(new Response(null, response), receipt)
   try {
