@@ -33,6 +33,7 @@ export function judge({ rows, imports, installs, bundles }) {
     atLeast('a paid request, at least 7× less', less('server/paid'), 7),
     atLeast('a 402 with 5 offers, at least 20× less', less('server/402-of-5'), 20),
     atLeast("the client's loop, at least 8× less", less('client/loop'), 8),
+    atLeast('a Tempo payment, at least 3× less', less('tempo/pull'), 3),
     {
       promise: 'the server entry imports in under 30 ms',
       measured: `${entry.toFixed(1)} ms`,

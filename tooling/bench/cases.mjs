@@ -45,6 +45,8 @@ export const timed = [
     title: '… wrapped form, answer kept',
     subjects: ['bare', 'polyrail'],
   },
+  { path: 'tempo/pull', title: 'Tempo, paid request', subjects: protocol },
+  { path: 'tempo/sponsored', title: '… whose fee the server pays', subjects: protocol },
   { path: 'codecs/parse-1', title: 'parse 1 challenge', subjects: sdks },
   { path: 'codecs/parse-5', title: 'parse 5 challenges', subjects: sdks },
   { path: 'codecs/write-challenge', title: 'write a challenge', subjects: sdks },
