@@ -1,48 +1,14 @@
 import { once } from 'node:events'
 import http, { type IncomingMessage, type ServerResponse } from 'node:http'
-import net, { type AddressInfo } from 'node:net'
+import net from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Challenge, Receipt } from '@polyrail/core'
 import { Mpp } from '@polyrail/core/server'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { challengeAt, pay, raw, serve, servers, type Listener } from './listen.js'
 import { createTill, credential, newToken, price } from './till.js'
 
-type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
-
-const servers: http.Server[] = []
-afterEach(async () => {
-  vi.restoreAllMocks()
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    await new Promise((closed) => server.close(closed))
-  }
-})
-
-async function serve(listener: Listener): Promise<string> {
-  const server = http.createServer((request, response) => void listener(request, response))
-  servers.push(server)
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
-
-/** Sends bytes as they are, and reads all that comes back. */
-async function raw(origin: string, text: string): Promise<string> {
-  const socket = net.connect(Number(new URL(origin).port), '127.0.0.1')
-  socket.end(text)
-  let answer = ''
-  for await (const chunk of socket) answer += String(chunk)
-  return answer
-}
-
-async function challengeAt(url: string, init: RequestInit = {}): Promise<Challenge.Challenge> {
-  const [challenge] = Challenge.parse((await fetch(url, init)).headers)
-  return challenge as Challenge.Challenge
-}
-
-async function pay(url: string, init: RequestInit = {}, authorization?: string): Promise<Response> {
-  authorization ??= credential(await challengeAt(url, init))
-  return fetch(url, { ...init, headers: { ...init.headers, authorization } })
-}
+afterEach(() => vi.restoreAllMocks())
 
 /** Rejections that nobody handles end a Node process: there must be none. */
 function watchRejections() {
