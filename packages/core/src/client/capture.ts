@@ -79,15 +79,16 @@ async function keep(
 
 /** Reads up to the limit; a longer body goes on as a stream that can be sent only once. */
 export async function drain(
-  stream: ReadableStream<Uint8Array<ArrayBuffer>>,
+  stream: ReadableStream<Uint8Array>,
   { limit, signal }: { limit: number; signal: AbortSignal | undefined },
 ): Promise<Kept> {
   const reader = stream.getReader()
   const onLeave = (): void => void reader.cancel().catch(() => {})
-  const chunks: Uint8Array<ArrayBuffer>[] = []
+  // Not `Uint8Array<ArrayBuffer>`, which users' TypeScript below 5.7 cannot read in our declarations.
+  const chunks: Uint8Array[] = []
   for (let size = 0; size <= limit;) {
     const { done, value } = await within(reader.read(), signal, onLeave)
-    if (done) return { body: new Blob(chunks) }
+    if (done) return { body: new Blob(chunks as BlobPart[]) }
     chunks.push(value)
     size += value.length
   }
