@@ -34,6 +34,8 @@ try {
   console.error(error instanceof Error ? error.message : error)
   process.exitCode = 2
 }
+// Once all is printed, whatever a client's module still holds open.
+process.stdout.write('', () => process.exit())
 
 async function main(): Promise<number> {
   const { values, positionals } = read()

@@ -27,11 +27,12 @@ import { traits, wire } from './wire.js'
 export async function probe(url: string, options: probe.Options = {}): Promise<Report> {
   const { client, context, onResult, requests = 500, timeout = 120_000 } = options
   if (!/^https?:$/.test(new URL(url).protocol)) throw new TypeError(`${url} is not an http(s) URL.`)
+  const end = Date.now() + timeout
   const target: wire.Target = {
     url,
-    fetch: bounded(options.fetch ?? fetch, { requests, end: Date.now() + timeout }),
+    fetch: bounded(options.fetch ?? fetch, { requests, end }),
     ...pick(options, ['method', 'headers', 'body', 'other', 'unsafe']),
-    ...(client && { pay: (answer: Answer) => pay([client].flat(), answer, context) }),
+    ...(client && { pay: (answer: Answer) => pay([client].flat(), answer, { context, end }) }),
   }
   const has = traits(target)
   return run(wireCases, {
@@ -79,41 +80,100 @@ function inapplicable(has: Readonly<Record<string, boolean>>): Record<string, st
   )
 }
 
-/** No single request may take longer than this, in ms. */
+/** No single request may take longer than this, in ms, and no payment than four times as long. */
 const PATIENCE = 15_000
+
+/** No case looks further into a body, in bytes. */
+const ENOUGH = 1_048_576
+
+type Bounds = { requests: number; end: number }
 
 function bounded(
   fetch: (request: Request) => Promise<Response>,
-  bounds: { requests: number; end: number },
+  { requests, end }: Bounds,
 ): (request: Request) => Promise<Response> {
   let sent = 0
   return async (request) => {
     sent += 1
-    const left = bounds.end - Date.now()
-    must(sent <= bounds.requests, `the probe has sent its ${bounds.requests} requests`)
-    must(left > 0, 'the time for the probe is over')
-    const signal = AbortSignal.timeout(Math.min(left, PATIENCE))
+    must(sent <= requests, `the probe has sent its ${requests} requests`)
+    const most = timeLeft(end, PATIENCE)
+    const leaving = new AbortController()
+    const asked = new Request(request, { signal: leaving.signal })
+    let broken = 'got no answer'
     try {
-      return await fetch(new Request(request, { signal }))
+      return await within(most, async (late) => {
+        const response = await Promise.race([fetch(asked), late])
+        broken = `answered ${response.status} with a body that did not end`
+        return await readBounded(response, late)
+      })
     } catch (error) {
+      leaving.abort()
       const cause = error instanceof Error ? (error.cause ?? error) : error
-      throw new Error(`${request.method} ${request.url} got no answer: ${String(cause)}`, {
+      throw new Error(`${request.method} ${request.url} ${broken}: ${String(cause)}`, {
         cause: error,
       })
     }
   }
 }
 
+/** The milliseconds that one thing may take. */
+function timeLeft(end: number, most: number): number {
+  const left = end - Date.now()
+  must(left > 0, 'the time for the probe is over')
+  return Math.min(left, most)
+}
+
+/** Does something that is given up when the time is over: `late` rejects then, whatever listens to no signal. */
+async function within<result>(
+  milliseconds: number,
+  act: (late: Promise<never>) => Promise<result>,
+): Promise<result> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<never>((_, reject) => {
+    const message = `no end within ${milliseconds} ms`
+    timer = setTimeout(() => reject(new Error(message)), milliseconds)
+  })
+  late.catch(() => undefined)
+  try {
+    return await act(late)
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** Reads as much as the cases look at. What comes later is left with the server. */
+async function readBounded(response: Response, late: Promise<never>): Promise<Response> {
+  if (response.body === null) return response
+  const reader = response.body.getReader()
+  const chunks: BlobPart[] = []
+  try {
+    for (let size = 0; size < ENOUGH;) {
+      const { done, value } = await Promise.race([reader.read(), late])
+      if (done) break
+      chunks.push(value)
+      size += value.length
+    }
+  } finally {
+    // Cancelled by hand: a fetch whose answer has begun may not hear its signal any more.
+    void reader.cancel().catch(() => undefined)
+  }
+  const { status, statusText, headers } = response
+  return new Response(new Blob(chunks), { status, statusText, headers })
+}
+
 async function pay(
   clients: readonly Method.Client[],
   answer: Answer,
-  context: unknown,
+  { context, end }: { context: unknown; end: number },
 ): Promise<string> {
   for (const { name, intent, createCredential } of clients) {
     const challenge = answer.challenges.find((one) => one.method === name && one.intent === intent)
     if (!challenge) continue
-    const signal = AbortSignal.timeout(60_000)
-    const { payload, source } = await createCredential({ challenge, context, signal })
+    const most = timeLeft(end, 4 * PATIENCE)
+    const signal = AbortSignal.timeout(most)
+    const { payload, source } = await within(most, (late) =>
+      Promise.race([createCredential({ challenge, context, signal }), late]),
+    )
     return Credential.serialize({ challenge, payload, source })
   }
   const offered = answer.wires.map(({ method, intent }) => `${method}/${intent}`).join(', ')

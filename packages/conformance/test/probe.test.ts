@@ -5,7 +5,7 @@
  */
 import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -86,6 +86,71 @@ describe('the prober', () => {
     expect(report.results.some(({ reason }) => reason?.includes('time for the probe'))).toBe(true)
   })
 
+  it.each<[string, Mute, string]>([
+    ['headers never come', () => undefined, 'got no answer'],
+    ['body trickles on', endless(100, 5), 'with a body that did not end'],
+    ['body stops half-way', endless(100, 1_000_000), 'with a body that did not end'],
+  ])(
+    'keeps its time, and waits for nothing then, with a server whose %s',
+    async (_, listener, reason) => {
+      const mute = await open(listener)
+      try {
+        const started = Date.now()
+        const report = await probe(mute.url, { timeout: 1000 })
+        expect(Date.now() - started).toBeLessThan(3000)
+        expect(report.results[0]?.reason).toContain(reason)
+        expect(report.results.at(-1)?.status).not.toBe('passed')
+        await mute.left()
+        const command = execute(process.execPath, [bin, mute.url, '--timeout', '1'], {
+          timeout: 8000,
+        })
+        await expect(command).rejects.toMatchObject({ code: 1, killed: false })
+      } finally {
+        mute.stop()
+      }
+    },
+  )
+
+  it('reads of a flood what the cases look at, and no more', async () => {
+    let written = 0
+    const flood = await open((_, response) => {
+      const pour = () => {
+        while (!response.destroyed && response.write(Buffer.alloc(65_536))) written += 65_536
+      }
+      response.writeHead(402, { 'www-authenticate': 'Payment id="x"' }).on('drain', pour)
+      pour()
+    })
+    try {
+      const report = await probe(flood.url, { requests: 1 })
+      expect(report.results.some(({ reason }) => reason?.includes('did not end'))).toBe(false)
+      await flood.left()
+      expect(written).toBeLessThan(50_000_000)
+    } finally {
+      flood.stop()
+    }
+  })
+
+  it('keeps its time with a wallet that never pays', async () => {
+    const idle = { ...rail.client, createCredential: () => new Promise<never>(() => undefined) }
+    const started = Date.now()
+    const report = await probe(`${origin}/paid`, { client: idle, timeout: 1500 })
+    expect(Date.now() - started).toBeLessThan(4000)
+    expect(report.failed).toBeGreaterThan(0)
+  })
+
+  it('ends the command when its report is out, whatever the module of the client left running', async () => {
+    const folder = await mkdtemp(fileURLToPath(new URL('../node_modules/.probe-', import.meta.url)))
+    const module = join(folder, 'client.mjs')
+    await writeFile(module, `${clientModule(`${origin}/mint`)}\nsetInterval(() => {}, 1000)`)
+    try {
+      const given = [bin, `${origin}/paid`, '--json', '--client', module]
+      const { stdout } = await execute(process.execPath, given, { timeout: 20_000 })
+      expect(JSON.parse(stdout)).toMatchObject({ failed: 0 })
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  }, 30_000)
+
   it('prints one line a case and exits with 0 or 1', async () => {
     const { stdout } = await execute(process.execPath, [bin, `${origin}/paid`])
     expect(stdout).toContain('✓ challenge/unpaid-gets-402')
@@ -126,6 +191,36 @@ describe('the prober', () => {
       await expect(execute(process.execPath, [bin, ...given])).rejects.toMatchObject({ code: 2 })
   })
 })
+
+type Mute = (request: IncomingMessage, response: ServerResponse) => void
+
+/** Says 402, and then a little again and again. */
+const endless =
+  (size: number, gap: number): Mute =>
+  (_, response) => {
+    response.writeHead(402, { 'www-authenticate': 'Payment id="x"' })
+    response.write('x'.repeat(size))
+    const trickle = setInterval(() => response.write('x'.repeat(size)), gap)
+    response.on('close', () => clearInterval(trickle))
+  }
+
+async function open(listener: Mute) {
+  let waiting = 0
+  const server = createServer((request, response) => {
+    waiting += 1
+    response.on('close', () => (waiting -= 1))
+    listener(request, response)
+  })
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    left: () => expect.poll(() => waiting, { timeout: 2000 }).toBe(0),
+    stop: () => {
+      server.closeAllConnections()
+      server.close()
+    },
+  }
+}
 
 const clientModule = (mint: string): string => `
 import { Method } from '@polyrail/core'
