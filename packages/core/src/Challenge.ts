@@ -225,14 +225,17 @@ export function toWire(challenge: Challenge | Wire): Wire {
   return isDecoded(challenge) ? challenge.wire : challenge
 }
 
+const methodName = /^[a-z]+$/
+const intentName = /^[A-Za-z\d-]+$/
+
 /** Whether a value is a payment method identifier. @see core draft, Method Identifier Format */
 export function isMethod(value: unknown): value is string {
-  return typeof value === 'string' && /^[a-z]+$/.test(value)
+  return typeof value === 'string' && methodName.test(value)
 }
 
 /** Whether a value is a payment intent. @see core draft, Intent Identifiers */
 export function isIntent(value: unknown): value is string {
-  return typeof value === 'string' && /^[A-Za-z\d-]+$/.test(value)
+  return typeof value === 'string' && intentName.test(value)
 }
 
 /** The parameters that the draft defines, in the order of deployed software. */
@@ -271,8 +274,8 @@ function isWire(params: Partial<Wire>): params is Wire {
   return (
     Boolean(params.id) &&
     params.realm !== undefined &&
-    isMethod(params.method) &&
-    isIntent(params.intent) &&
+    methodName.test(params.method ?? '') &&
+    intentName.test(params.intent ?? '') &&
     params.request !== undefined
   )
 }

@@ -42,6 +42,18 @@ export function hours(count: number): string {
  * @see core draft, Optional Parameters (`expires`); RFC 3339, section 5.6
  */
 export function parse(text: string): number | undefined {
+  // What is issued within one second expires at one time.
+  if (text !== lastText) {
+    lastTime = read(text)
+    lastText = text
+  }
+  return lastTime
+}
+
+let lastText = ''
+let lastTime: number | undefined
+
+function read(text: string): number | undefined {
   const match = pattern.exec(text)
   if (!match) return undefined
   const field = (group: number): number => Number(match[group] ?? 0)

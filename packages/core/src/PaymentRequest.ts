@@ -31,6 +31,5 @@ export function serialize(request: object): string {
  * @see core draft, Required Parameters (`request`)
  */
 export function deserialize(encoded: string): Record<string, unknown> | undefined {
-  const text = base64url.decode(encoded)
-  return text === undefined ? undefined : parseObject(text)
+  return parseObject(base64url.decode(encoded) ?? '')
 }

@@ -14,7 +14,8 @@ export type Call = {
   /** Where it was sent, as the caller said it. */
   readonly url: string
   readonly method: string
-  readonly headers: Headers
+  /** By names in lower case: a record, for `Headers` cost more than all the rest. */
+  readonly headers: Record<string, string>
   readonly body?: Body | undefined
   /** Set for a body that can be sent only once: a request that has one is never paid. */
   readonly duplex?: 'half'
@@ -39,14 +40,14 @@ export async function capture(
   const { body } = init
   // Text and blobs never change, so they are their own copies. For the rest the platform writes the
   // body, once: a second writing of a form would have another boundary, and so another digest.
-  const isRequest = typeof input === 'object' && 'headers' in input
-  const isPlain = !isRequest && (!body || typeof body === 'string' || body instanceof Blob)
+  const isPlain = !isRequest(input) && (!body || typeof body === 'string' || body instanceof Blob)
   const source: RequestInit & { url?: string } = isPlain ? init : new Request(input, init)
   const { url = String(input), method = 'GET', redirect = 'follow', credentials } = source
   const signal = source.signal ?? undefined
-  const headers = new Headers(source.headers)
+  const headers = source.headers ? Object.fromEntries(new Headers(source.headers)) : {}
   const kept = isPlain ? body && { body } : await keep(source as Request, init, options)
-  const own = { ...init, headers, ...kept }
+  // Not spread: V8 is ten times slower to add to a copy that a spread has made.
+  const own = Object.assign({ method, credentials }, init, { headers }, kept)
   return {
     url,
     method: method.toUpperCase(),
@@ -55,11 +56,12 @@ export async function capture(
     redirect,
     ...kept,
     send: (changes, to) =>
-      to
-        ? fetch(to, { method, ...(credentials && { credentials }), ...own, ...changes })
-        : fetch(isPlain ? input : (source as Request), changes ? { ...own, ...changes } : own),
+      fetch(to || (isPlain ? input : (source as Request)), Object.assign({}, own, changes)),
   }
 }
+
+const isRequest = (input: Input): input is Request =>
+  typeof input === 'object' && 'headers' in input
 
 type Kept = { body?: Blob | ReadableStream; duplex?: 'half' }
 

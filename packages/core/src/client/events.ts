@@ -96,7 +96,7 @@ export type Events = { [status in Account['status']]: Account } & {
 
 export type Listener<name extends keyof Events> = (event: Events[name]) => unknown
 export type Emitter = {
-  emit<name extends keyof Events>(name: name, event: Events[name]): void
+  emit<name extends keyof Events>(name: name, build: () => Events[name]): void
   /** Listens; what is returned stops it. A listener that throws or rejects changes no payment. */
   on<name extends keyof Events>(name: name, listener: Listener<name>): () => void
 }
@@ -110,17 +110,12 @@ export function createEmitter(): Emitter {
       listeners.add(entry)
       return () => void listeners.delete(entry)
     },
-    emit(name, event) {
+    emit(name, build) {
       for (const [wanted, listener] of listeners)
-        if (wanted === name) notify(listener as Listener<typeof name>, event)
+        if (wanted === name)
+          (async () => (listener as Listener<typeof name>)(build()))().catch(() => {})
     },
   }
-}
-
-async function notify<event>(listener: (event: event) => unknown, event: event): Promise<void> {
-  try {
-    await listener(event)
-  } catch {}
 }
 
 const accounts = new WeakMap<object, Account>()
@@ -137,7 +132,7 @@ export function report(
 ): void {
   const account = { url: url.href, refusals, ...what }
   if (Object(outcome) === outcome) accounts.set(outcome as object, account)
-  client.events.emit(what.status, account)
+  client.events.emit(what.status, () => account)
 }
 
 /** What was done about the 402 that led to a response or an error. */

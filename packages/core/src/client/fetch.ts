@@ -7,7 +7,7 @@ import * as Challenge from '../Challenge.js'
 import type * as Method from '../Method.js'
 import { capture, drain, type Call, type Input } from './capture.js'
 import { explain, report, type Emitter } from './events.js'
-import { authorize, isNested, select, type Occasion, type Payment } from './judge.js'
+import { authorize, select, starting, type Occasion, type Payment } from './judge.js'
 import { compile, type Ledger, type Policy, type Rules } from './policy.js'
 import type { Fetch } from './polyfill.js'
 import { present, suspend, type Answer, type Errand, type Retry } from './present.js'
@@ -42,17 +42,16 @@ export async function pay(
 ): Promise<Response> {
   const { context, policy, ...rest } = init
   const { fetch } = client
-  if (isNested()) return fetch(input, rest)
+  if (starting) return fetch(input, rest)
   const call = await capture(input, rest, client)
   const { headers } = call
   const { location } = globalThis as { location?: Location }
   const isOwn = !location || new URL(call.url, location.href).origin === location.origin
-  if ((client.acceptPayment ?? isOwn) && !headers.has('accept-payment'))
-    headers.set('accept-payment', client.accept)
+  if (client.acceptPayment ?? isOwn) headers['accept-payment'] ??= client.accept
   const first = await call.send()
   if (first.status !== 402) return first
   // A credential that the caller brought, or a client below us, is a payment already.
-  const isPaid = /(^|,)\s*payment\s/i.test(headers.get('authorization') ?? '')
+  const isPaid = /(^|,)\s*payment\s/i.test(headers.authorization ?? '')
   if (isPaid || explain(first)?.challenge) return first
   return settle(meet(client, first, { call, context, policy }), first)
 }
@@ -69,7 +68,7 @@ async function settle(errand: Meeting<Call>, first: Response): Promise<Response>
     do {
       const answer = await present(payment)
       response = answer.response
-      if (!(await isRefuted(answer, payment))) return response
+      if (response.status !== 402 || !(await isRefuted(answer, payment))) return response
       payment.credential = payment.alternate!
       delete payment.alternate
     } while (payment.credential)
@@ -92,24 +91,24 @@ export function meet<call extends Pick<Call, 'url' | 'method' | 'body' | 'signal
   const asked = new URL(call.url, globalThis.location?.href)
   const location = response.url === asked.href ? '' : response.url
   const url = location ? new URL(location) : asked
-  client.events.emit('challenge', { url: url.href, offers: wires })
+  client.events.emit('challenge', () => ({ url: url.href, offers: wires }))
   const offers = select(methods, wires)
   const code =
     distrust(response, [asked, url], call.method) ||
     (call.duplex && 'body-not-replayable') ||
     (!offers[0] && 'no-offer')
-  const left = code ? { offers: [], refusals: [{ code }] } : { offers, refusals: [] }
-  return { client, call, url, location, rules, context, ...left }
+  const refusals = code ? [{ code }] : []
+  return { client, call, url, location, rules, context, offers: code ? [] : offers, refusals }
 }
 
 /** The problem types that say of a proof that it bought nothing; a used challenge may have bought. */
 const definite = /\/(verification-failed|payment-(insufficient|expired)|malformed-credential)$/
 
-/** Whether the server certainly did not take the money, so that another rail may be tried. */
+/** Whether a 402 says that the server certainly did not take the money, so that another rail may be tried. */
 async function isRefuted(answer: Answer, payment: Payment<Errand>): Promise<boolean> {
   const { response, attempt } = answer
   const { occasion, method, isMoved } = payment
-  if (response.status !== 402 || attempt > 1 || isMoved) return false
+  if (attempt > 1 || isMoved) return false
   occasion.offers = occasion.offers.filter((offer) => offer.method.name !== method.name)
   if (!(occasion.offers[0] || payment.alternate) || !response.body) return false
   try {

@@ -9,7 +9,7 @@ import type * as Method from '../Method.js'
 import * as PaymentRequest from '../PaymentRequest.js'
 import type { Body } from './capture.js'
 import { within } from './deadline.js'
-import type { Code, Emitter, Refusal } from './events.js'
+import type { Code, Emitter, Events, Refusal } from './events.js'
 import { format, isListed, keyOf, reserve, scaled, type Ledger, type Rules } from './policy.js'
 import { isForeign } from './transport.js'
 
@@ -59,10 +59,12 @@ export function select(
   methods: readonly Method.Client[],
   wires: readonly Challenge.Wire[],
 ): Offer[] {
-  return methods
-    .flatMap((method) => wires.map((wire) => ({ method, wire })))
-    .filter(({ method, wire }) => wire.method === method.name && wire.intent === method.intent)
-    .slice(0, maxOffers)
+  const offers: Offer[] = []
+  for (const method of methods)
+    for (const wire of wires)
+      if (wire.method === method.name && wire.intent === method.intent)
+        offers.push({ method, wire })
+  return offers.slice(0, maxOffers)
 }
 
 /**
@@ -78,11 +80,11 @@ export async function authorize<occasion extends Occasion>(
   onLate?: (payment: Payment<occasion>) => void,
 ): Promise<Payment<occasion> | undefined> {
   const { offers, refusals, call } = occasion
-  for (let offer = offers.shift(); offer; offer = offers.shift()) {
+  for (let offer; (offer = offers.shift());) {
     const { method, wire } = offer
     const expires = readTime(wire.expires)
     const trial: Trial<occasion> = { occasion, method, wire, expires, code: 'expired' }
-    const refusal: Refusal = { code: 'expired', offer: wire }
+    const refusal: Omit<Refusal, 'code'> = { offer: wire }
     try {
       const trying = attempt(trial)
       const onLeave = (): void =>
@@ -90,16 +92,15 @@ export async function authorize<occasion extends Occasion>(
           () => isPaid(trial) && onLate?.(trial),
           () => {},
         )
-      await within(trying, call.signal, onLeave)
+      await (call.signal ? within(trying, call.signal, onLeave) : trying)
       if (isPaid(trial)) return trial
     } catch (cause) {
       if (call.signal?.aborted || trial.isMoved) throw cause
       if (trial.code === 'approval-failed') offers.length = 0
       refusal.cause = cause
     }
-    refusal.code = trial.code
     if (trial.detail) refusal.detail = trial.detail
-    refusals.push(refusal)
+    refusals.push({ code: trial.code, ...refusal })
   }
   return undefined
 }
@@ -110,7 +111,8 @@ const isPaid = <occasion extends Occasion>(trial: Trial<occasion>): trial is Pay
 /** Each step names, in `trial.code`, what it means when it fails or throws. */
 async function attempt(trial: Trial): Promise<void> {
   const { rules, url, client } = trial.occasion
-  const price = (await isFit(trial)) && (await readPrice(trial))
+  const isOurs = isFit(trial) && (trial.wire.digest === undefined || (await isForBody(trial)))
+  const price = isOurs && (await readPrice(trial))
   if (!price || !isPermitted(trial, price)) return
   trial.code = 'budget-unavailable'
   const spending = { method: trial.method, price, host: url.host }
@@ -118,31 +120,28 @@ async function attempt(trial: Trial): Promise<void> {
   trial.code = 'over-budget'
   if (!release) return
   try {
-    if (await ask(trial, price)) await pay(trial)
+    const asked = { url: url.href, price, challenge: trial.challenge! }
+    if ((!rules.policy.approve || (await ask(trial, asked))) && isTimely(trial)) {
+      client.events.emit('selected', () => asked)
+      await pay(trial)
+    }
   } finally {
     if (!trial.credential && !trial.isMoved) await release().catch(() => {})
   }
 }
 
-async function isFit(trial: Trial): Promise<boolean> {
+function isFit(trial: Trial): boolean {
   const { wire, occasion, expires } = trial
-  const { url, call, rules } = occasion
-  const { realms, maxExpiry = 3600 } = rules.policy
+  const { realms, maxExpiry = 3600 } = occasion.rules.policy
   const life = expires - Date.now()
-  const check = (code: Code, holds: boolean | undefined): boolean | undefined => {
-    trial.code = code
-    return holds
-  }
-  return !!(
-    check('foreign-realm', !isForeign(wire.realm, url) || realms?.includes(wire.realm)) &&
-    check('expiry-missing', wire.expires !== undefined) &&
-    check('expired', life > 0) &&
-    check('expiry-too-far', life <= maxExpiry * 1000) &&
-    check(
-      'digest-mismatch',
-      wire.digest === undefined || (await isDigestOf(wire.digest, call.body)),
-    )
-  )
+  trial.code = 'foreign-realm'
+  if (isForeign(wire.realm, occasion.url) && !realms?.includes(wire.realm)) return false
+  trial.code = 'expiry-missing'
+  if (wire.expires === undefined) return false
+  trial.code = 'expired'
+  if (life <= 0) return false
+  trial.code = 'expiry-too-far'
+  return life <= maxExpiry * 1000
 }
 
 /** Epoch milliseconds; zero for what is no time. */
@@ -153,10 +152,11 @@ function readTime(text = ''): number {
 }
 
 /** The platform's digest: a client may wait, and carries no hash of its own. In whatever form, it is in there. */
-async function isDigestOf(digest: string, body: Body | undefined): Promise<boolean> {
-  const bytes = await new Response(body).arrayBuffer()
+async function isForBody(trial: Trial): Promise<boolean> {
+  trial.code = 'digest-mismatch'
+  const bytes = await new Response(trial.occasion.call.body).arrayBuffer()
   const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  return digest.includes(btoa(String.fromCharCode(...hash)))
+  return trial.wire.digest!.includes(btoa(String.fromCharCode(...hash)))
 }
 
 /** What is asked, typed by the method's schema, and its price. */
@@ -167,10 +167,11 @@ async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
   const result = asked && (await method.schema.request['~standard'].validate(asked))
   if (!result || result.issues) return undefined
   // What the server keeps in `opaque` is its own, and goes back as it came.
-  const challenge: Challenge.Challenge = { ...wire, request: result.value, opaque: undefined, wire }
+  const changes = { request: result.value, opaque: undefined, wire }
+  const challenge: Challenge.Challenge = Object.assign({}, wire, changes)
   trial.challenge = challenge
   trial.code = 'not-accepted'
-  const reason = await method.accepts?.({ challenge })
+  const reason = method.accepts && (await method.accepts({ challenge }))
   if (reason !== undefined) {
     trial.detail = reason
     return undefined
@@ -206,66 +207,57 @@ function isPermitted(trial: Trial, price: Method.Price): boolean {
   return !key || scaled(price) <= max!.get(key)!
 }
 
-async function ask(trial: Trial, price: Method.Price): Promise<boolean> {
-  const { client, call, rules, url } = trial.occasion
-  const { approve, approveTimeout = 300_000 } = rules.policy
-  const asked = { url: url.href, price, challenge: trial.challenge! }
-  if (approve) {
-    trial.code = 'approval-failed'
-    const ms = Math.min(approveTimeout, trial.expires - Date.now())
-    const answer = approve({ ...asked, amount: format(price) })
-    const agreed = await within(answer, AbortSignal.timeout(ms))
-    trial.code = 'not-approved'
-    if (agreed !== true) return false
-  }
+async function ask(trial: Trial, asked: Events['selected']): Promise<boolean> {
+  const { approve, approveTimeout = 300_000 } = trial.occasion.rules.policy
+  trial.code = 'approval-failed'
+  const ms = Math.min(approveTimeout, trial.expires - Date.now())
+  const answer = approve!({ ...asked, amount: format(asked.price) })
+  const agreed = await within(answer, AbortSignal.timeout(ms))
+  trial.code = 'not-approved'
+  return agreed === true
+}
+
+/** Asking, and making a proof, may have taken long. */
+function isTimely(trial: Trial): boolean {
   trial.code = 'expired'
-  if (trial.expires < Date.now() || call.signal?.aborted) return false
-  client.events.emit('selected', asked)
-  return true
+  return !(trial.expires < Date.now() || trial.occasion.call.signal?.aborted)
 }
 
 async function pay(trial: Trial): Promise<void> {
-  const { method, wire, expires, challenge, occasion } = trial
+  const { method, wire, challenge, occasion } = trial
   const { context, call } = occasion
-  let { signal } = call
+  const given = {
+    challenge: challenge!,
+    context,
+    // Made when it is looked at: an AbortController costs more than all the rest.
+    get signal() {
+      return call.signal ?? new AbortController().signal
+    },
+  }
   trial.code = 'credential-failed'
-  const proof = await start(() =>
-    method.createCredential({
-      challenge: challenge!,
-      context,
-      // Made when it is looked at: an AbortController costs more than all the rest.
-      get signal() {
-        return (signal ??= new AbortController().signal)
-      },
-    }),
-  ).catch((cause: { code?: unknown } | undefined) => {
+  let proof: Method.Proof
+  try {
+    let making: Method.Proof | Promise<Method.Proof>
+    starting++
+    try {
+      making = method.createCredential(given)
+    } finally {
+      starting--
+    }
+    proof = await making
+  } catch (cause) {
     // A method that throws says that no money moved, unless it says that it cannot tell.
-    trial.isMoved = cause?.code === 'payment-indeterminate'
+    trial.isMoved = (cause as { code?: unknown } | undefined)?.code === 'payment-indeterminate'
     throw cause
-  })
+  }
   const { payload, source, authorization, alternate } = proof
   trial.isMoved = !authorization
-  trial.code = 'expired'
-  if (authorization && (expires < Date.now() || signal?.aborted)) return
+  if (!isTimely(trial) && authorization) return
   const write = (form: unknown): string =>
     `Payment ${base64url.encode(JSON.stringify({ challenge: wire, payload: form, source }))}`
   trial.credential = write(payload)
   if (alternate) trial.alternate = write(alternate)
 }
 
-let starting = 0
-
-/** What a method fetches before it first waits is not paid for in turn. */
-async function start<value>(work: () => value | Promise<value>): Promise<value> {
-  starting++
-  try {
-    return work()
-  } finally {
-    starting--
-  }
-}
-
-/** Whether a fetch comes from the start of a payment. */
-export function isNested(): boolean {
-  return starting > 0
-}
+/** How many methods are being called just now: what they fetch before they first wait is not paid for in turn. */
+export let starting = 0

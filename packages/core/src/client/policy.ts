@@ -149,14 +149,13 @@ export async function reserve(
   ] as const) {
     if (!limits) continue
     const name = keyOf(limits, method, price.currency) ?? ''
-    const cap = limits.get(name) ?? -1n
     const add = async (amount: bigint): Promise<boolean> => {
       let fits = false
       const change = (value: unknown): Spent | undefined => {
         const last = value as Spent | undefined
         const spent = (last?.window === window ? BigInt(last.spent) : 0n) + amount
         // Below zero: what is taken back was of a window that has passed.
-        fits = spent >= 0n && spent <= cap
+        fits = spent >= 0n && spent <= (limits.get(name) ?? -1n)
         return fits ? { window, spent: `${spent}` } : undefined
       }
       await ledger.update(`polyrail:spent:${name}:${scope}`, change, { ttl: period ?? never })

@@ -45,22 +45,25 @@ export async function present(
   const { signal } = resumed ?? call
   const { attempts, timeout } = client.retry
   const end = Math.min(Date.now() + timeout, expires)
-  const headers = new Headers(call.headers)
-  headers.append('authorization', credential)
+  const authorization = [call.headers.authorization, credential].filter(Boolean).join(', ')
+  const headers = Object.assign({}, call.headers, { authorization })
   const changes: RequestInit = { headers, redirect: 'manual', signal: signal ?? null }
   try {
     // An expired challenge must not be submitted; only `resume` may still ask for an answer.
     if (end <= Date.now() && !resumed) throw failure([{ code: 'expired' }])
     for (let attempt = 1; ; attempt++) {
-      const [response, error] = await call.send(changes, location).then(
-        (answer) => [answer] as const,
-        (thrown: unknown) => [undefined, thrown] as const,
-      )
+      let response: Response | undefined
+      let error: unknown
+      try {
+        response = await call.send(changes, location)
+      } catch (thrown) {
+        error = thrown
+      }
       signal?.throwIfAborted()
       const wait = attempt < attempts ? pauseFor(response, attempt) : NaN
       const isFinal = !(Date.now() + wait <= end)
       const status = response?.status
-      client.events.emit('response', { url: url.href, status, attempt, isFinal })
+      client.events.emit('response', () => ({ url: url.href, status, attempt, isFinal }))
       if (isFinal) return { response: await conclude(payment, response, error), attempt }
       discard(response)
       await within(new Promise((resolve) => setTimeout(resolve, wait)), signal)
@@ -89,13 +92,11 @@ async function conclude(
   if (!response) throw error
   const { occasion, price, challenge } = payment
   const { status } = response
-  let answer = response
-  if (status < 400) answer = await follow(occasion, response)
-  else if (status !== 402) {
-    suspend(response, payment)
-    return response
-  }
-  report(occasion, answer, { status: status < 400 ? 'paid' : 'rejected', price, challenge })
+  const isGood = status < 400
+  const answer = isGood ? await follow(occasion, response) : response
+  if (isGood || status === 402)
+    report(occasion, answer, { status: isGood ? 'paid' : 'rejected', price, challenge })
+  else suspend(answer, payment)
   return answer
 }
 

@@ -17,11 +17,12 @@ export function distrust(
   method: string,
 ): Code | false {
   // The platform may have turned a POST into a GET on the way.
-  if (at.origin !== asked.origin || (response.redirected && !/^(GET|HEAD)$/.test(method)))
-    return 'redirected'
+  if (at.origin !== asked.origin || (response.redirected && !isGetting(method))) return 'redirected'
   const isSecure = at.protocol === 'https:' || (at.protocol === 'http:' && isLoopback(at.hostname))
   return !isSecure && 'insecure-transport'
 }
+
+const isGetting = (method: string): boolean => /^(GET|HEAD)$/.test(method)
 
 const isLoopback = (host: string): boolean =>
   /^(127\.\d+\.\d+\.\d+|\[::1\]|(.+\.)?localhost)$/.test(host)
@@ -55,7 +56,7 @@ export function follow(errand: Errand, answer: Response): Response | Promise<Res
   if (!to) return answer
   if (redirect === 'error') throw new TypeError('Redirected after payment')
   const { protocol, origin, href } = new URL(to, url)
-  const isGet = /^(GET|HEAD)$/.test(method)
+  const isGet = isGetting(method)
   const becomesGet = answer.status === 303 || (answer.status < 303 && method === 'POST')
   if (!(isGet || becomesGet) || !['https:', url.protocol].includes(protocol)) return answer
   discard(answer)

@@ -14,9 +14,9 @@ export function encode(data: string | Uint8Array): string {
 
 /** Decodes to text; `undefined` unless the input is canonical base64url of valid UTF-8. */
 export function decode(encoded: string): string | undefined {
-  const bytes = decodeBytes(encoded)
   try {
-    return bytes && utf8.decode(bytes)
+    const text = utf8.decode(read(encoded))
+    return encode(text) === encoded ? text : undefined
   } catch {
     return undefined
   }
@@ -27,10 +27,14 @@ const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: 
 /** Decodes to bytes; `undefined` unless encoding them gives the input again. */
 export function decodeBytes(encoded: string): Uint8Array | undefined {
   try {
-    const binary = atob(encoded.replace(/-/g, '+').replace(/_/g, '/'))
-    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0))
+    const bytes = read(encoded)
     return encode(bytes) === encoded ? bytes : undefined
   } catch {
     return undefined
   }
+}
+
+function read(encoded: string): Uint8Array {
+  const binary = atob(encoded.replace(/-/g, '+').replace(/_/g, '/'))
+  return Uint8Array.from(binary, (character) => character.charCodeAt(0))
 }

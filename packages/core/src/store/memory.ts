@@ -82,7 +82,7 @@ export declare namespace memory {
 
 /** Keys by how long they live, so that what has expired is found without looking at the rest. */
 function createShelves(maxKeys: number) {
-  const { shelves, shelfOf, shelfFor } = createRack()
+  const { shelves, slotOf, shelfOf, shelfFor } = createRack()
   let nextSweep = 0
   let nextSearch = 0
 
@@ -125,7 +125,7 @@ function createShelves(maxKeys: number) {
     count,
     search,
     read(key: string, at: number): Value | undefined {
-      const slot = shelfOf(key)?.get(key)
+      const slot = slotOf(key)
       return slot !== undefined && slot.expires > at ? slot.value : undefined
     },
     remove(key: string): void {
@@ -150,6 +150,13 @@ function createRack() {
   const byLife: (Shelf | undefined)[] = []
   return {
     shelves: shelves as readonly Shelf[],
+    slotOf(key: string): Slot | undefined {
+      for (const shelf of shelves) {
+        const slot = shelf.get(key)
+        if (slot) return slot
+      }
+      return undefined
+    },
     shelfOf(key: string): Shelf | undefined {
       for (const shelf of shelves) if (shelf.has(key)) return shelf
       return undefined
