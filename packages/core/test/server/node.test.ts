@@ -362,6 +362,7 @@ describe('the wrapped route', () => {
                   controller.enqueue(new TextEncoder().encode('a part'))
                 },
               }),
+              { headers: { 'content-type': 'text/event-stream' } },
             ),
         ),
       ),
