@@ -272,11 +272,11 @@ function isDecoded(challenge: Challenge | Wire): challenge is Challenge {
 
 function isWire(params: Partial<Wire>): params is Wire {
   return (
-    Boolean(params.id) &&
+    !!params.id &&
+    !!params.request &&
     params.realm !== undefined &&
     methodName.test(params.method ?? '') &&
-    intentName.test(params.intent ?? '') &&
-    params.request !== undefined
+    intentName.test(params.intent ?? '')
   )
 }
 

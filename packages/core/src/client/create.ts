@@ -155,7 +155,7 @@ async function credential(
   options: createCredential.Options = {},
 ): Promise<string> {
   const { url = response.redirected ? '' : response.url, method = 'GET', body } = options
-  if (!url) throw new TypeError('createCredential needs `url`')
+  if (!url) throw new TypeError('`url` is missing')
   const { signal, policy, context } = options
   if (answered.has(response)) throw failure([{ code: 'already-paid' }])
   answered.add(response)

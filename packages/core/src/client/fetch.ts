@@ -70,7 +70,7 @@ async function settle(errand: Meeting<Call>, first: Response): Promise<Response>
       response = answer.response
       if (response.status !== 402 || !(await isRefuted(answer, payment))) return response
       payment.credential = payment.alternate!
-      delete payment.alternate
+      payment.alternate = undefined
     } while (payment.credential)
     errand.refusals.push({ code: 'rejected', offer: payment.wire })
   }
@@ -112,7 +112,8 @@ async function isRefuted(answer: Answer, payment: Payment<Errand>): Promise<bool
   occasion.offers = occasion.offers.filter((offer) => offer.method.name !== method.name)
   if (!(occasion.offers[0] || payment.alternate) || !response.body) return false
   try {
-    const { signal } = occasion.call
+    // A body that never ends must not hold the answer back.
+    const signal = AbortSignal.timeout(2000)
     const { body } = await drain(response.clone().body!, { limit: 65_536, signal })
     return body instanceof Blob && definite.test(JSON.parse(await body.text()).type)
   } catch {

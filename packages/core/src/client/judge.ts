@@ -42,7 +42,7 @@ type Trial<occasion extends Occasion = Occasion> = Offer & {
   /** The `Authorization` value: a secret. */
   credential?: string
   /** The same in another form. */
-  alternate?: string
+  alternate?: string | undefined
   /** Money moved, or may have: it stays counted, and nothing else is tried. */
   isMoved?: boolean
 }
@@ -256,7 +256,7 @@ async function pay(trial: Trial): Promise<void> {
   const write = (form: unknown): string =>
     `Payment ${base64url.encode(JSON.stringify({ challenge: wire, payload: form, source }))}`
   trial.credential = write(payload)
-  if (alternate) trial.alternate = write(alternate)
+  trial.alternate = alternate && write(alternate)
 }
 
 /** How many methods are being called just now: what they fetch before they first wait is not paid for in turn. */

@@ -158,7 +158,7 @@ export async function reserve(
         fits = spent >= 0n && spent <= (limits.get(name) ?? -1n)
         return fits ? { window, spent: `${spent}` } : undefined
       }
-      await ledger.update(`polyrail:spent:${name}:${scope}`, change, { ttl: period ?? never })
+      await ledger.update(`mpp:spent:${name}:${scope}`, change, { ttl: period ?? never })
       return fits
     }
     const amount = scaled(price)

@@ -40,13 +40,12 @@ export async function present(
   payment: Payment<Errand>,
   resumed?: { signal?: AbortSignal | undefined },
 ): Promise<Answer> {
-  const { occasion, expires, credential } = payment
+  const { occasion, expires } = payment
   const { client, call, url, location } = occasion
   const { signal } = resumed ?? call
   const { attempts, timeout } = client.retry
   const end = Math.min(Date.now() + timeout, expires)
-  const authorization = [call.headers.authorization, credential].filter(Boolean).join(', ')
-  const headers = Object.assign({}, call.headers, { authorization })
+  const headers = withCredential(call.headers, payment)
   const changes: RequestInit = { headers, redirect: 'manual', signal: signal ?? null }
   try {
     // An expired challenge must not be submitted; only `resume` may still ask for an answer.
@@ -74,9 +73,16 @@ export async function present(
   }
 }
 
+/** Deployed servers whose `Authorization` is for something else name the one other header. */
+function withCredential(headers: Call['headers'], { wire, credential }: Payment): Call['headers'] {
+  const name = wire.header ? 'payment-authorization' : 'authorization'
+  const before = headers[name]
+  return Object.assign({}, headers, { [name]: before ? `${before}, ${credential}` : credential })
+}
+
 /** Milliseconds until the same credential may be presented again; NaN when the answer stands. */
 function pauseFor(response: Response | undefined, attempt: number): number {
-  if (!response) return 2 ** attempt * (100 + Math.random() * 50)
+  if (!response) return 2 ** attempt * 100 + Math.random() * 200
   const { status, headers } = response
   const after = headers.get('retry-after') ?? ''
   if (status < 500 && status !== 409 && status !== 429) return NaN

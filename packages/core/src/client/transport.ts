@@ -54,7 +54,7 @@ export function follow(errand: Errand, answer: Response): Response | Promise<Res
   const { redirect, method } = call
   const to = answer.status > 300 && redirect !== 'manual' && answer.headers.get('location')
   if (!to) return answer
-  if (redirect === 'error') throw new TypeError('Redirected after payment')
+  if (redirect === 'error') throw new TypeError('Redirected')
   const { protocol, origin, href } = new URL(to, url)
   const isGet = isGetting(method)
   const becomesGet = answer.status === 303 || (answer.status < 303 && method === 'POST')

@@ -334,6 +334,28 @@ describe('the next rail', () => {
     },
   )
 
+  test('does not wait for a refusal whose words never end', async () => {
+    const { outcome, paid } = await shopWith((_, response) => {
+      response.writeHead(402, { 'www-authenticate': header() }).write('{"type":')
+    })
+    expect([(outcome as Response).status, paid]).toEqual([402, [1, 0]])
+  })
+
+  test('goes into the header that a deployed server names, beside the caller’s own Authorization', async () => {
+    const { url, seen } = await open(({ headers }, response) => {
+      if (headers['payment-authorization']) return void response.end('goods')
+      const challenge = `${header()}, header="Payment-Authorization"`
+      response.writeHead(402, { 'www-authenticate': challenge }).end()
+    })
+    const { method } = wallet()
+    const mpp = Mpp.create({ methods: [method], policy })
+    const answer = await mpp.fetch(url, { headers: { authorization: 'Bearer mine' } })
+    expect(answer.status).toBe(200)
+    const { authorization, 'payment-authorization': own } = seen[1]!.headers
+    expect(authorization).toBe('Bearer mine')
+    expect(own).toMatch(/^Payment /)
+  })
+
   test('costs the price of the first 402, whatever the refusal asks', async () => {
     const { url } = await open((seen, response) => {
       if (!isPaid(seen)) return charge(response, {}, { method: 'coins' })
