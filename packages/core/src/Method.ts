@@ -4,7 +4,7 @@
  * @module
  */
 import type * as Challenge from './Challenge.js'
-import type { Outcome, Rejected, Settled } from './Outcome.js'
+import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
 import type { Store } from './Store.js'
 
@@ -217,9 +217,13 @@ export type Issued<method extends Method = Method> = {
  * @param options.request - Turns what a route says (`{ amount: '0.01' }`) into the wire request.
  * @param options.defaults - What routes need not repeat.
  * @param options.issued - Fields made for each challenge.
- * @param options.validate - Judges the proof and changes nothing; returns what `settle` may need, or a refusal.
+ * @param options.validate - Judges the proof and changes nothing; returns what `settle` may need, or nothing. Says no by
+ * throwing, by `false` or `null`, or by an outcome: rejected, or unsettled when it could not find out.
  * @param options.settle - Moves the money, once. A throw means that nobody knows.
- * @param options.replayKey - Names the proof, so that it pays once whatever the challenge.
+ * @param options.replayKey - Names the proof, so that it pays once whatever the challenge. What gives no name, or one with
+ * no time to live, is a fault of the method: 503, and nothing is settled.
+ * @param options.broadcast - Another name of `settle`, which may do without `replayKey`: the proof's name is then a hash of
+ * its payload, so that two spellings of one proof count as two.
  * @param options.payer - Who provably pays (never the unproven `source`); lets an `Idempotency-Key`
  * work with a new credential of the same payer.
  * @param options.reconcile - Finds out what became of an indeterminate settlement.
@@ -247,7 +251,7 @@ export function toServer<
     throw new TypeError(
       `Method "${method.name}" cannot be paid: give toServer \`verify\`, or \`settle\` with \`replayKey\`.`,
     )
-  if (!verify && !options.replayKey)
+  if (settle && !verify && !options.replayKey)
     throw new TypeError(
       `Method "${method.name}" has \`settle\` without \`replayKey\`: without the proof's name one payment could buy twice.`,
     )
@@ -267,7 +271,11 @@ export declare namespace toServer {
   type Options<method extends Method, options, validated> = {
     request?: ((options: options) => RequestOf<method>) | undefined
     issued?: Issued<method> | undefined
-    validate?: ((presented: Presented<method>) => MaybePromise<validated | Rejected>) | undefined
+    validate?:
+      | ((
+          presented: Presented<method>,
+        ) => MaybePromise<validated | Rejected | Unsettled | Indeterminate | false | null>)
+      | undefined
     settle?:
       | ((
           presented: Presented<method> & { validated: Awaited<validated> },
@@ -288,13 +296,13 @@ export declare namespace toServer {
       | undefined
     /** The one-hook form. */
     verify?: ((presented: Presented<method>) => MaybePromise<Reference | Outcome>) | undefined
-    /** Another name of `settle`. */
+    /** Another name of `settle`, as the field's guides write it; there without a `replayKey`. */
     broadcast?: toServer.Options<method, options, validated>['settle']
     /** Another name of `request`, as the field's guides write it. */
     transformRequest?:
       | ((request: RequestOf<method>, options: options) => RequestOf<method>)
       | undefined
-    /** Last look at a paid response; may return another. */
+    /** Last look at a paid response; may return another, at once. The payer has paid: a throw is for the operator's events alone. */
     onRespond?: ((receipt: Receipt.Receipt, response: Response) => Response | void) | undefined
   }
 }

@@ -34,7 +34,7 @@ export async function runWithDeadline<value>(
 export function race<value>(
   ms: number,
   work: () => value | Promise<value>,
-  onLate: () => void,
+  onLate?: () => void,
 ): Promise<value> {
   return new Promise((resolve, reject) => {
     const working = work()
@@ -42,7 +42,7 @@ export function race<value>(
     const watch: Watch = {
       until: Date.now() + ms,
       late() {
-        onLate()
+        onLate?.()
         reject(new DeadlineError(`No answer within ${ms} ms.`))
       },
     }

@@ -6,6 +6,7 @@
 import * as Credential from '../../Credential.js'
 import * as Errors from '../../Errors.js'
 import type { Kernel } from '../config.js'
+import { race } from '../deadline.js'
 import type { Offer } from '../route.js'
 import { TOO_LARGE, type Inbound } from '../transport.js'
 
@@ -65,7 +66,7 @@ async function captureRest(
 ): Promise<Captured | Refusal> {
   const limited =
     kernel.limit &&
-    (await askLimit(kernel.limit, token === undefined ? 'challenge' : 'credential', inbound))
+    (await askLimit(kernel, token === undefined ? 'challenge' : 'credential', inbound))
   if (limited) return limited
   const body = readsBody ? await inbound.body(kernel.maxBodyBytes).catch(brokenOff) : undefined
   if (body === TOO_LARGE) return refuse('body-too-large')
@@ -76,13 +77,14 @@ const brokenOff = (cause: unknown): Refusal =>
   refuse('bad-request', { detail: 'The request body broke off.' }, { cause })
 
 async function askLimit(
-  ask: NonNullable<Kernel['limit']>,
+  { limit, deadlines }: Kernel,
   kind: 'challenge' | 'credential',
   inbound: Inbound,
 ): Promise<Refusal | undefined> {
   const { method, url } = inbound
   try {
-    const wait = await ask({ kind, method, url, header: (name) => inbound.header(name) })
+    const visit = { kind, method, url, header: (name: string) => inbound.header(name) }
+    const wait = await race(deadlines.settle, () => limit?.(visit))
     return wait === undefined ? undefined : refuse('rate-limited', {}, { retryAfter: wait })
   } catch (cause) {
     return refuse(

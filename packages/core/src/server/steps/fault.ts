@@ -30,7 +30,26 @@ export function isTransportFault(cause: unknown, depth = 0): boolean {
 
 /** The problem that a developer threw on purpose, known by its data and not by its class. */
 export function problemOf(cause: unknown): Errors.Problem | undefined {
-  return Errors.isPaymentError(cause) ? cause.problem : undefined
+  return Errors.isPaymentError(cause) ? showable(cause.problem) : undefined
+}
+
+/** A problem as it is, if it can be sent; else the refusal that says the least. */
+export const showable = (problem: unknown): Errors.Problem =>
+  isProblem(problem) ? problem : refuse('verification-failed').refused
+
+export function isProblem(value: unknown): value is Errors.Problem {
+  const { type, status } = (value ?? {}) as { type?: unknown; status?: unknown }
+  const isRefusal = typeof status === 'number' && status >= 400 && status <= 599
+  return typeof type === 'string' && isRefusal && Number.isInteger(status) && isJson(value)
+}
+
+/** True for an object that JSON can carry: no bigint, no cycle. */
+export function isJson(value: unknown): value is object {
+  try {
+    return typeof value === 'object' && value !== null && JSON.stringify(value) !== undefined
+  } catch {
+    return false
+  }
 }
 
 /** What a throw before any money moved means to the visitor. */

@@ -4,15 +4,18 @@
  * @module
  */
 import type * as Challenge from '../../Challenge.js'
-import { isRejected } from '../../Outcome.js'
-import type { Presented, ReplayKey, Result } from '../../Method.js'
+import { isPaymentError } from '../../Errors.js'
+import type { Presented, ReplayKey, Result, Server } from '../../Method.js'
+import type { Outcome } from '../../Outcome.js'
+import { sha256Text } from '#sha256'
+import { canonicalize } from '../../codec/jcs.js'
 import type { Kernel } from '../config.js'
-import { race } from '../deadline.js'
+import { isThenable, race } from '../deadline.js'
 import { MethodStore } from '../store.js'
 import type { Inbound } from '../transport.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { refusalOf } from './fault.js'
+import { isProblem, isTransportFault, refusalOf, showable } from './fault.js'
 
 /** A proof that the rail found good. */
 export type Judged = {
@@ -52,25 +55,28 @@ export class Presentation implements Presented {
 
 /** Reads the payload by the method's schema. */
 export function present(bound: Bound): Presentation | Refusal | Promise<Presentation | Refusal> {
+  const { kernel, method } = bound.offer
   try {
-    const result = bound.offer.method.schema.credential.payload['~standard'].validate(bound.payload)
-    return result instanceof Promise
-      ? result.then((read) => presentRead(bound, read)).catch(unreadable)
+    const result = method.schema.credential.payload['~standard'].validate(bound.payload)
+    return isThenable(result)
+      ? race(kernel.deadlines.settle, () => result)
+          .then((read) => presentRead(bound, read))
+          .catch((cause: unknown) => unreadable(bound, cause))
       : presentRead(bound, result)
   } catch (cause) {
-    return unreadable(cause)
+    return unreadable(bound, cause)
   }
 }
 
-const unreadable = (cause?: unknown): Refusal =>
-  refuse(
-    'malformed-credential',
-    { detail: 'The payload is not what this payment method asks.' },
-    { cause },
-  )
+/** The payer's fault, unless the schema asks a network that does not answer. */
+function unreadable({ offer }: Bound, cause?: unknown): Refusal {
+  if (isTransportFault(cause)) return refusalOf(cause, offer.method)
+  const detail = 'The payload is not what this payment method asks.'
+  return refuse('malformed-credential', { detail }, { cause })
+}
 
 const presentRead = (bound: Bound, result: Result<unknown>): Presentation | Refusal =>
-  result.issues ? unreadable() : new Presentation(bound, result.value)
+  result.issues ? unreadable(bound) : new Presentation(bound, result.value)
 
 /**
  * Asks the rail whether the proof is good, what its name is and who pays, and the operator whether
@@ -84,9 +90,9 @@ export function judge(
   inbound: Inbound,
 ): Judged | Promise<Judged | Refusal> {
   const { kernel, method } = bound.offer
-  const { validate, replayKey, payer } = method
+  const { validate, replayKey, payer, oneHook } = method
   // The one-hook form judges while it settles.
-  if (!validate && !replayKey && !payer && !kernel.policy)
+  if (oneHook && !validate && !replayKey && !payer && !kernel.policy)
     return { presentation, replay: undefined, payer: undefined }
   return askAll(bound, presentation, inbound)
 }
@@ -119,7 +125,8 @@ async function askPolicy(
   const { challenge, source } = bound
   const { method, url } = inbound
   try {
-    const allowed = (await policy({ challenge, source, payer: judged.payer, method, url })) === true
+    const visit = { challenge, source, payer: judged.payer, method, url }
+    const allowed = (await race(bound.offer.kernel.deadlines.settle, () => policy(visit))) === true
     return allowed ? judged : refuse('policy-denied', {}, { recoverable: true })
   } catch (cause) {
     const detail =
@@ -128,18 +135,65 @@ async function askPolicy(
   }
 }
 
-async function askRail({ offer }: Bound, presentation: Presentation): Promise<Judged | Refusal> {
-  const { method } = offer
+async function askRail(bound: Bound, presentation: Presentation): Promise<Judged | Refusal> {
+  const { method } = bound.offer
   if (method.validate) {
     const validated = await method.validate(presentation)
-    if (isRejected(validated))
-      return { refused: validated.problem, cause: validated.cause, recoverable: true }
+    const refusal = refusalIn(validated, method)
+    if (refusal) return { ...refusal, recoverable: true }
     presentation.validated = validated
   }
   const settling = presentation as Presentation & { validated: unknown }
-  return {
-    presentation,
-    replay: method.replayKey && (await method.replayKey(settling)),
-    payer: method.payer && (await method.payer(settling)),
+  const isNamed = method.replayKey !== undefined || !method.oneHook
+  const replay = method.replayKey ? await method.replayKey(settling) : nameOf(method, presentation)
+  if (isNamed && !isReplayKey(replay)) return refuseNameless(bound)
+  const payer = method.payer && (await method.payer(settling))
+  // Of whom the rail knows nothing, nothing may lead to another's payment.
+  return { presentation, replay, payer: typeof payer === 'string' && payer ? payer : undefined }
+}
+
+/** How `validate` says no, in whatever words. Saying nothing at all is a yes: it could have thrown. */
+function refusalIn(answer: unknown, method: Server): Refusal | undefined {
+  if (answer === false || answer === null) return refuse('verification-failed')
+  if (typeof answer !== 'object') return undefined
+  if (isPaymentError(answer) || isError(answer)) return refusalOf(answer, method)
+  const { status, cause } = answer as { status?: unknown; cause?: unknown }
+  if (status === 'rejected')
+    return { refused: showable((answer as { problem?: unknown }).problem), cause }
+  if (status === 'unsettled' || status === 'indeterminate') {
+    const { retryAfter = 2 } = answer as Extract<Outcome, { status: 'unsettled' }>
+    const detail = 'The payment cannot be checked now. Present the same credential again.'
+    return refuse('settlement-unavailable', { detail }, { cause, retryAfter })
   }
+  return isProblem(answer) && typeof answer.title === 'string' ? { refused: answer } : undefined
+}
+
+/** Of any realm, and so without `instanceof`. */
+const isError = (value: object): boolean =>
+  Object.prototype.toString.call(value) === '[object Error]'
+
+/** Names a proof by all that its payload says, for a method in two hooks that does not name it. */
+function nameOf(method: Server, { credential }: Presentation): string | undefined {
+  try {
+    return method.oneHook ? undefined : sha256Text(canonicalize(credential.payload))
+  } catch {
+    return undefined
+  }
+}
+
+function isReplayKey(given: unknown): given is ReplayKey {
+  const { key, ttl } = (
+    typeof given === 'object' && given !== null ? given : { key: given, ttl: 1 }
+  ) as { key?: unknown; ttl?: unknown }
+  return typeof key === 'string' && key !== '' && Number.isFinite(ttl) && Number(ttl) > 0
+}
+
+/** A proof without a name would buy under any number of challenges. */
+function refuseNameless({ offer: { kernel, method } }: Bound): Refusal {
+  const cause = new TypeError(
+    `${method.name}/${method.intent}: replayKey must return a text, or { key, ttl } with a ttl above 0; a method without replayKey needs a payload of plain JSON.`,
+  )
+  kernel.events.emit('error', () => ({ cause }))
+  const more = { cause, retryAfter: 5, recoverable: true }
+  return refuse('settlement-unavailable', {}, more)
 }

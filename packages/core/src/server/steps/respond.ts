@@ -74,8 +74,14 @@ function problemReply(problem: Errors.Problem, retryAfter: number | undefined): 
     Vary: VARY,
     'Access-Control-Expose-Headers': EXPOSED,
   }
-  if (retryAfter !== undefined) headers['Retry-After'] = String(Math.max(1, Math.ceil(retryAfter)))
+  if (retryAfter !== undefined) headers['Retry-After'] = secondsOf(retryAfter)
   return { status: problem.status, headers, body: JSON.stringify(problem) }
+}
+
+/** Whole seconds, whatever a hook says. */
+function secondsOf(retryAfter: unknown): string {
+  const seconds = Math.ceil(Number(retryAfter))
+  return Number.isFinite(seconds) && seconds > 1 ? String(seconds) : '1'
 }
 
 function accountSize(offers: readonly Offer[], challenges: readonly string[]): void {

@@ -9,7 +9,7 @@ import { isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import { advance, giveBack, hold, idOf, impose, release, type Lease } from './claim.js'
-import { isTransportFault, problemOf } from './fault.js'
+import { isJson, isTransportFault, problemOf, showable } from './fault.js'
 import type { Presentation } from './judge.js'
 
 /** Settlements that passed their deadline and still run here: nobody may start them again. */
@@ -61,19 +61,19 @@ async function act(bound: Bound, presentation: Presentation, lease: Lease): Prom
   let late: Promise<Outcome> | undefined
   try {
     const settling = method.settle(presentation as Presentation & { validated: unknown })
-    if (!isThenable(settling)) return normalize(settling)
+    if (!isThenable(settling)) return normalize(settling, bound)
     const answer = await race(
       kernel.deadlines.settle,
       () => settling,
       () => {
-        late = Promise.resolve(settling).then(normalize)
+        late = Promise.resolve(settling).then((outcome) => normalize(outcome, bound))
         // Listened to only once the store has answered: until then a rejection would end the process.
         late.catch(() => undefined)
         running.add(lease.key)
         presentation.abort()
       },
     )
-    return normalize(answer)
+    return normalize(answer, bound)
   } catch (cause) {
     const outcome = outcomeOfThrow(bound, cause)
     return late ? { ...outcome, late } : outcome
@@ -121,7 +121,10 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
     return await race(
       kernel.deadlines.settle,
       async () =>
-        normalize(await method.reconcile?.(presentation as Presentation & { attempt: unknown })),
+        normalize(
+          await method.reconcile?.(presentation as Presentation & { attempt: unknown }),
+          bound,
+        ),
       () => presentation.abort(),
     )
   } catch (cause) {
@@ -140,26 +143,52 @@ async function askAgain(bound: Bound, presentation: Presentation, lease: Lease):
   return isPlain ? { status: 'indeterminate', cause } : outcome
 }
 
+/** What deployed rails say of a success beside its reference. */
+const SUCCESS: ReadonlySet<unknown> = new Set([undefined, 'settled', 'success'])
+
 /** A bare `{ reference }` is a settlement; whoever answers nonsense may have moved money before. */
-function normalize(answer: unknown): Outcome {
-  const { status, reference } = (answer ?? {}) as { status?: string; reference?: unknown }
-  if (status === 'rejected' || status === 'indeterminate' || status === 'unsettled')
-    return answer as Outcome
-  if (typeof reference === 'string' && reference !== '') return settledOf(answer as Settled)
+function normalize(answer: unknown, bound: Bound): Outcome {
+  const { status, reference } = (answer ?? {}) as { status?: unknown; reference?: unknown }
+  if (status === 'indeterminate' || status === 'unsettled') return answer as Outcome
+  if (status === 'rejected') {
+    const { problem, cause } = answer as Rejected
+    return { status, problem: showable(problem), cause }
+  }
+  if (typeof reference === 'string' && reference !== '' && SUCCESS.has(status))
+    return settledOf(answer as Settled, bound)
   const cause = new TypeError(
-    'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.',
+    SUCCESS.has(status)
+      ? 'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.'
+      : `"${String(status)}" is no status of an outcome: return { reference } alone, or one of Outcome’s.`,
   )
   return { status: 'indeterminate', cause }
 }
 
-/** In one shape, whatever the rail's own is. */
-const settledOf = ({ reference, timestamp, receipt, settlement }: Settled): Settled => ({
+/** In one shape, whatever the rail's own is. The money moved: what cannot stand in a receipt must not keep the page back. */
+const settledOf = (
+  { reference, timestamp, receipt, settlement }: Settled,
+  bound: Bound,
+): Settled => ({
   status: 'settled',
   reference,
-  timestamp,
-  receipt,
+  timestamp: isTime(timestamp) ? timestamp : drop('timestamp', bound),
+  receipt: receipt && !isJson(receipt) ? drop('receipt', bound) : receipt,
   settlement,
 })
+
+/** A text or a date; left out, it is now. */
+const isTime = (given: unknown): boolean =>
+  given === undefined ||
+  given === null ||
+  typeof given === 'string' ||
+  (isJson(given) && 'getTime' in given && Number.isFinite(Number(given)))
+
+function drop(field: string, { offer: { kernel, method } }: Bound): undefined {
+  const cause = new TypeError(
+    `${method.name}/${method.intent}: the settlement's ${field} cannot stand in a receipt, and is left out.`,
+  )
+  kernel.events.emit('error', () => ({ cause }))
+}
 
 function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
   switch (outcome.status) {
