@@ -6,6 +6,7 @@
 import type * as Challenge from '../Challenge.js'
 import type * as Errors from '../Errors.js'
 import * as Receipt from '../Receipt.js'
+import { isThenable } from './deadline.js'
 import { keepLease } from './lease.js'
 import type { Offer } from './route.js'
 import { describe, serve, type PaidVisit } from './serve.js'
@@ -13,6 +14,7 @@ import { keep, readAnswer } from './steps/answer.js'
 import { advance, type Lease } from './steps/claim.js'
 import { delivered, owed, type PaymentRecord } from './steps/record.js'
 import { attachReceipt } from './steps/respond.js'
+import { passOn } from './stream.js'
 import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
 
 /** Not paid for: send `challenge` and do nothing else. */
@@ -39,7 +41,8 @@ export interface Paid {
   readonly settlement: unknown
   /**
    * Adds the receipt and the caching headers to a response below 400, and closes the payment. A
-   * response of 400 and above goes out as it is, and the same credential may come again.
+   * response of 400 and above goes out as it is, and the same credential may come again. What was
+   * delivered stays so, whatever is passed later.
    */
   withReceipt(response: Response): Response
 }
@@ -47,8 +50,8 @@ export interface Paid {
 export type Payment = Unpaid | Paid
 
 /** The application's own function of a wrapped route. */
-export type Application<rest extends unknown[]> = (
-  request: Request,
+export type Application<rest extends unknown[], request extends Request = Request> = (
+  request: request,
   ...rest: rest
 ) => Response | Promise<Response>
 
@@ -58,13 +61,15 @@ export type Application<rest extends unknown[]> = (
  */
 export interface Handler {
   (request: Request, options?: fromRequest.Options): Promise<Payment>
-  <rest extends unknown[]>(application: Application<rest>): Guarded<rest>
+  <rest extends unknown[], request extends Request = Request>(
+    application: Application<rest, request>,
+  ): Guarded<rest, request>
   readonly [OFFERS]: readonly Offer[]
 }
 
 /** A wrapped route. */
-export interface Guarded<rest extends unknown[] = unknown[]> {
-  (request: Request, ...rest: rest): Promise<Response>
+export interface Guarded<rest extends unknown[] = unknown[], request extends Request = Request> {
+  (request: request, ...rest: rest): Promise<Response>
   readonly [ANSWER]: (inbound: Inbound, ...rest: rest) => Promise<Response | Reply>
 }
 
@@ -133,43 +138,58 @@ function createPaid(visit: PaidVisit): Paid {
 }
 
 function conclude(visit: PaidVisit, response: Response): Response {
-  const { lease } = visit
-  let next = owed(lease.record)
+  const { lease, isDelivered } = visit
   try {
     if (response.status >= 400) return response
     const last = respond(visit, response)
-    next = delivered(lease.record)
+    visit.isDelivered = true
     return last
   } finally {
-    void close(lease, next)
+    if (!isDelivered)
+      void close(lease, visit.isDelivered ? delivered(lease.record) : owed(lease.record))
   }
 }
 
-function respond({ bound, receipt, inbound }: PaidVisit, response: Response): Response {
+function respond(visit: PaidVisit, response: Response): Response {
+  const { bound, receipt, inbound } = visit
   const { method, kernel } = bound.offer
   const receipted = attachReceipt(response, Receipt.serialize(receipt))
-  const last = method.onRespond?.(receipt, receipted) ?? receipted
+  const last = method.onRespond ? showRail(visit, receipted) : receipted
   kernel.events.emit('delivered', () => ({ ...describe(bound, inbound), receipt }))
   return last
 }
 
+/** The rail's last look. The payer has paid by now: whatever the hook does, there is an answer. */
+function showRail({ bound, receipt }: PaidVisit, response: Response): Response {
+  const { method, kernel } = bound.offer
+  const tell = (cause: unknown): void => kernel.events.emit('error', () => ({ cause }))
+  try {
+    const shown: unknown = method.onRespond?.(receipt, response)
+    if (isThenable(shown)) void shown.then(undefined, tell)
+    else if (isResponse(shown)) return shown
+  } catch (cause) {
+    tell(cause)
+  }
+  return response
+}
+
 /** Puts the payment in front of the application's function. */
-function guard<rest extends unknown[]>(
+function guard<rest extends unknown[], request extends Request>(
   offers: readonly Offer[],
-  application: Application<rest>,
-): Guarded<rest> {
+  application: Application<rest, request>,
+): Guarded<rest, request> {
   const answer = async (inbound: Inbound, ...rest: rest): Promise<Response | Reply> => {
     const verdict = await serve(offers, inbound)
     switch (verdict.status) {
       case 'paid':
-        return deliver(verdict, () => application(inbound.request(), ...rest))
+        return deliver(verdict, () => application(inbound.request() as request, ...rest))
       case 'free':
-        return application(inbound.request(), ...rest)
+        return application(inbound.request() as request, ...rest)
       default:
         return verdict.reply
     }
   }
-  const guarded = async (request: Request, ...rest: rest): Promise<Response> => {
+  const guarded = async (request: request, ...rest: rest): Promise<Response> => {
     const response = await answer(fromRequest(request), ...rest)
     return isResponse(response) ? response : toResponse(response)
   }
@@ -185,22 +205,33 @@ async function deliver(
   application: () => Response | Promise<Response>,
 ): Promise<Response | Reply> {
   const { lease } = visit
+  const { maxAnswerBytes, deadlines } = lease.kernel
   const stop = keepLease(lease)
   try {
     const response = await application()
     const good = response.status < 400
-    const read = good
-      ? await readAnswer(respond(visit, response), lease.kernel.maxAnswerBytes)
-      : response
+    const read = good ? await readAnswer(respond(visit, response), maxAnswerBytes) : response
+    if ('pull' in read)
+      return passOn(read, deadlines.lease / 2, (broken) => endStream(lease, stop, broken))
     await stop()
-    const answer = isResponse(read) ? undefined : keep(read)
-    await close(lease, good ? delivered(lease.record, answer) : owed(lease.record))
+    await close(lease, isResponse(read) ? owed(lease.record) : delivered(lease.record, keep(read)))
     return read
   } catch (cause) {
     await stop()
     await close(lease, owed(lease.record))
     throw cause
   }
+}
+
+/** What broke off is owed whole. */
+async function endStream(
+  lease: Lease,
+  stop: () => Promise<void> | undefined,
+  broken: { cause: unknown } | undefined,
+): Promise<void> {
+  await stop()
+  await close(lease, broken ? owed(lease.record) : delivered(lease.record))
+  if (broken) lease.kernel.events.emit('error', () => broken)
 }
 
 /** Ends the visit's hold on the payment. What cannot be recorded now must not cost the visitor the answer. */

@@ -16,7 +16,7 @@ let timer: ReturnType<typeof setInterval> | undefined
  */
 export function keepLease(lease: Lease): () => Promise<void> | undefined {
   kept.set(lease, undefined)
-  timer ??= startTimer()
+  watch(lease.kernel.deadlines.lease)
   return () => {
     const renewing = kept.get(lease)
     kept.delete(lease)
@@ -24,22 +24,30 @@ export function keepLease(lease: Lease): () => Promise<void> | undefined {
   }
 }
 
-const PERIOD = 1000
+/** Milliseconds between looks, at most. */
+const LONGEST = 1000
+let period = Infinity
 
-function startTimer(): ReturnType<typeof setInterval> {
-  const ticking = setInterval(() => {
-    if (kept.size === 0) {
-      clearInterval(ticking)
-      timer = undefined
-    }
-    for (const lease of kept.keys()) if (isDue(lease)) kept.set(lease, renew(lease))
-  }, PERIOD)
-  ;(ticking as { unref?: () => void }).unref?.()
-  return ticking
+/** Looks at all leases often enough for the shortest: four times in its life. */
+function watch(life: number): void {
+  const needed = Math.min(LONGEST, life / 4)
+  if (needed >= period) return
+  clearInterval(timer)
+  period = needed
+  timer = setInterval(look, period)
+  ;(timer as { unref?: () => void }).unref?.()
+}
+
+function look(): void {
+  if (kept.size === 0) {
+    clearInterval(timer)
+    period = Infinity
+  }
+  for (const [lease, renewing] of kept) if (!renewing && isDue(lease)) kept.set(lease, renew(lease))
 }
 
 const isDue = ({ record, kernel }: Lease): boolean =>
-  record.until - Date.now() < kernel.deadlines.lease / 2
+  record.until - Date.now() <= kernel.deadlines.lease / 2
 
 async function renew(lease: Lease): Promise<void> {
   try {
@@ -47,4 +55,5 @@ async function renew(lease: Lease): Promise<void> {
   } catch (cause) {
     lease.kernel.events.emit('error', () => ({ cause }))
   }
+  if (kept.has(lease)) kept.set(lease, undefined)
 }

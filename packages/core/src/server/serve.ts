@@ -31,6 +31,8 @@ export type PaidVisit = {
   receipt: Receipt
   settlement: unknown
   inbound: Inbound
+  /** Set by the first good answer that went out. */
+  isDelivered: boolean
 }
 
 /**
@@ -123,7 +125,7 @@ function owe(
       receipt,
       settlement,
     }))
-  return { status: 'paid', bound, lease, receipt, settlement, inbound }
+  return { status: 'paid', bound, lease, receipt, settlement, inbound, isDelivered: false }
 }
 
 function finished(bound: Bound, record: PaymentRecord, inbound: Inbound): Verdict | Refusal {

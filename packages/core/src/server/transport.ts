@@ -84,8 +84,8 @@ export const BODY_WAS_READ =
   'The request body was read before the payment check, so it cannot be bound to the payment. Call the payment handler first,'
 
 /** Tells a response, of this runtime or of a library, from a reply of our own. */
-export const isResponse = (answer: Response | Reply): answer is Response =>
-  typeof answer.headers.get === 'function'
+export const isResponse = (answer: unknown): answer is Response =>
+  typeof (answer as Partial<Response> | null | undefined)?.headers?.get === 'function'
 
 /** True for HTTP methods whose body is bound to the payment. */
 export const mayHaveBody = (method: string): boolean => method !== 'GET' && method !== 'HEAD'

@@ -21,6 +21,7 @@ import {
   refusal,
   secretKey,
   sleep,
+  untyped,
 } from './till.js'
 
 const deadlines = { settle: 100, wait: 20, lease: 150 }
@@ -97,18 +98,25 @@ describe('the application', () => {
   )
 
   test.each(['plain', 'wrapped'])(
-    'before a rail whose onRespond throws leaves the payment owed, %s',
+    'before a rail whose onRespond throws or rejects is delivered all the same, for the payer has paid, %s (threat 10)',
     async (form) => {
-      const onRespond = vi.fn().mockImplementationOnce(() => {
-        throw new Error('a bug of the rail')
-      })
-      const { mpp, settled } = createTill({ onRespond })
-      const route =
-        form === 'plain' ? plain(mpp.charge(price)) : mpp.charge(price)(() => new Response('here'))
-      const authorization = credential(await challengeOf(route))
-      await expect(route(present(authorization))).rejects.toThrow('a bug of the rail')
-      expect((await route(present(authorization))).status).toBe(200)
-      expect(settled).toHaveLength(1)
+      const cause = new Error('a bug of the rail')
+      const fail = () => {
+        throw cause
+      }
+      for (const bug of [async () => fail(), fail]) {
+        const { mpp, settled } = createTill({ onRespond: untyped(bug) })
+        const errors = vi.fn()
+        mpp.on('error', errors)
+        const here = () => new Response('here')
+        const route =
+          form === 'plain' ? plain(mpp.charge(price), here) : mpp.charge(price)(here)
+        const { response } = await buy(route)
+        expect(Receipt.fromResponse(response)).toBeDefined()
+        expect(await response.text()).toBe('here')
+        expect(settled).toHaveLength(1)
+        expect(errors.mock.calls).toEqual([[{ cause }]])
+      }
     },
   )
 

@@ -7,32 +7,40 @@ import * as base64url from '#base64url'
 import { join, type Reply } from '../transport.js'
 import type { Answer } from './record.js'
 
+/** An answer that is not kept: its head, what was read of its body already and then the rest. */
+export type Flow = {
+  response: Response
+  pull(): Promise<ReadableStreamReadResult<Uint8Array>>
+  cancel(reason: unknown): Promise<void>
+}
+
 /**
  * Reads a response whole, so that it can be kept and given again.
  *
- * @returns The reply with all that it says; or a response still to be read, when the body streams or is
+ * @returns The reply with all that it says; or what is left to be read, when the body streams or is
  * longer than `limit`.
  */
-export async function readAnswer(response: Response, limit: number): Promise<Reply | Response> {
+export async function readAnswer(response: Response, limit: number): Promise<Reply | Flow> {
   const { status, body } = response
   if (body === null) return { status, headers: headersOf(response), body: null }
-  if (response.headers.get('content-type')?.startsWith('text/event-stream')) return response
   const reader = body.getReader()
   const chunks: Uint8Array[] = []
+  if (response.headers.get('content-type')?.startsWith('text/event-stream'))
+    return flowOf(response, reader, { chunks })
   let size = 0
+  let late: Promise<undefined> | undefined
   for (;;) {
     const next = reader.read()
-    // A body made of a string or bytes is there before the next turn; one that streams is not.
-    const part = (await isPrompt(next)) ? await next : await Promise.race([next, nextTurn()])
-    if (part?.done) break
-    if (part) {
-      chunks.push(part.value)
-      size += part.value.length
-    }
-    if (!part || size > limit)
-      return rebuild(response, resume(chunks, part ? undefined : next, reader))
+    const part =
+      (await isPrompt(next)) || isShort(response, limit)
+        ? await next
+        : await Promise.race([next, (late ??= patience())])
+    if (!part) return flowOf(response, reader, { chunks, next })
+    if (part.done) return { status, headers: headersOf(response), body: join(chunks, size) }
+    chunks.push(part.value)
+    size += part.value.length
+    if (size > limit) return flowOf(response, reader, { chunks })
   }
-  return { status, headers: headersOf(response), body: join(chunks, size) }
 }
 
 function headersOf(response: Response): Reply['headers'] {
@@ -42,13 +50,6 @@ function headersOf(response: Response): Reply['headers'] {
   if (cookies.length > 0) headers['set-cookie'] = cookies
   return headers
 }
-
-const rebuild = (response: Response, body: BodyInit | null): Response =>
-  new Response(body, {
-    status: response.status,
-    statusText: response.statusText,
-    headers: response.headers,
-  })
 
 /** What nothing outside the process holds up is settled within this many microtasks. */
 const PROMPT = 16
@@ -61,28 +62,35 @@ async function isPrompt(promise: Promise<unknown>): Promise<boolean> {
   return state.settled
 }
 
-const nextTurn = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, 0))
+/** True when the response says that it is short enough to be kept, however slowly it comes. */
+function isShort({ headers }: Response, limit: number): boolean {
+  const length = headers.get('content-length')
+  return length !== null && Number(length) <= limit
+}
+
+/** Milliseconds that a body of unknown length may take; one that takes longer may be a stream, and goes out as it comes. */
+const PATIENCE = 50
+const patience = (): Promise<undefined> => new Promise((resolve) => setTimeout(resolve, PATIENCE))
 
 type Reader = ReadableStreamDefaultReader<Uint8Array>
 
-/** What was read already, then the rest as the visitor takes it. */
-function resume(
-  chunks: Uint8Array[],
-  pending: ReturnType<Reader['read']> | undefined,
+function flowOf(
+  response: Response,
   reader: Reader,
-): ReadableStream<Uint8Array> {
-  let next = pending
-  return new ReadableStream({
-    async pull(controller) {
-      const chunk = chunks.shift()
-      if (chunk) return controller.enqueue(chunk)
-      const part = await (next ?? reader.read())
-      next = undefined
-      if (part.done) controller.close()
-      else controller.enqueue(part.value)
+  { chunks, next }: { chunks: Uint8Array[]; next?: ReturnType<Reader['read']> },
+): Flow {
+  let pending = next
+  return {
+    response,
+    pull() {
+      const value = chunks.shift()
+      if (value) return Promise.resolve({ done: false, value })
+      const part = pending ?? reader.read()
+      pending = undefined
+      return part
     },
     cancel: (reason) => reader.cancel(reason),
-  })
+  }
 }
 
 /** What is kept of a reply. */
