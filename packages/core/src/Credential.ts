@@ -63,7 +63,8 @@ export function deserialize(header: string | null | undefined): Credential | und
   const challenge = readChallenge(value.challenge)
   if (!challenge) return undefined
   const { payload, source } = value
-  if (source === undefined) return { challenge, payload }
+  // Serialisers of some languages write null for what is left out.
+  if (source === undefined || source === null) return { challenge, payload }
   return typeof source === 'string' ? { challenge, payload, source } : undefined
 }
 
@@ -122,9 +123,16 @@ function readChallenge(echoed: Record<string, unknown>): Challenge.Wire | undefi
   const request = encoded(echoed.request)
   if (!isText(id) || !id || !isText(realm) || !isText(method) || !isText(intent) || !request)
     return undefined
-  const wire: Challenge.Wire = { id, realm, method, intent, request }
+  return readOthers({ id, realm, method, intent, request }, echoed)
+}
+
+/** The optional parameters and those of extensions, beside the required ones. */
+function readOthers(
+  wire: Challenge.Wire,
+  echoed: Record<string, unknown>,
+): Challenge.Wire | undefined {
   for (const name in echoed) {
-    if (Object.hasOwn(wire, name)) continue
+    if (Object.hasOwn(wire, name) || echoed[name] === null) continue
     const value = name === 'opaque' ? encoded(echoed[name]) : echoed[name]
     if (isText(value)) wire[name] = value
     else if (optional.has(name)) return undefined

@@ -86,11 +86,11 @@ export type Config = {
  */
 export function createKernel(config: Config): Kernel {
   const events = createEmitter()
-  const store = config.store ?? Store.memory()
+  const store = resolveStore(config.store)
   const environment = readEnvironment()
   const deadlines = resolveDeadlines(config.deadlines)
   const expires = config.expires ?? 300
-  if (!(expires > 0 && expires <= 86_400))
+  if (!(expires >= 1 && expires <= 86_400))
     throw new TypeError('expires must be seconds, from 1 to 86,400.')
   const kernel: Kernel = {
     methods: uniqueMethods(config.methods.flat() as Server[], events),
@@ -113,6 +113,18 @@ export function createKernel(config: Config): Kernel {
       `Payments are kept in memory (store "${store.name}"): a restart forgets what was paid, and other instances never knew. Pass a durable \`store\` to Mpp.create.`,
     )
   return kernel
+}
+
+const OPERATIONS = ['get', 'set', 'delete', 'update', 'claim'] as const
+
+function resolveStore(given: Config['store']): Store.Store {
+  const store = given ?? Store.memory()
+  const missing = OPERATIONS.filter((name) => typeof store[name] !== 'function')
+  if (missing.length > 0)
+    throw new TypeError(
+      `The store has no ${missing.join(', ')}: without atomic claims two servers could settle one payment. Make a store of a backend that can compare and set with Store.from.`,
+    )
+  return store
 }
 
 function resolveDeadlines(given: Config['deadlines']): Deadlines {
@@ -147,6 +159,11 @@ function uniqueMethods(methods: readonly Server[], events: Emitter): Server[] {
     const key = `${method.name}/${method.intent}`
     if (byKey.has(key)) warn(events, `Method "${key}" is given twice: the last one is used.`)
     byKey.set(key, method)
+    if (!method.replayKey && !method.oneHook)
+      warn(
+        events,
+        `Method "${key}" does not name its proofs, so that a hash of the whole payload is their name, and one proof written in two ways counts as two. Give Method.toServer a \`replayKey\`.`,
+      )
   }
   return [...byKey.values()]
 }

@@ -32,7 +32,7 @@ export type Events = {
   indeterminate: Where & { challengeId: string; cause?: unknown }
   /** A rail could not make its offer and dropped out. */
   'offer-failed': Where & { rail: string; cause: unknown }
-  /** Something of ours failed: the store, a hook, an operator's key. */
+  /** Something of ours failed: the store, a hook, an operator's key. On the console where nobody listens. */
   error: Partial<Where> & { cause: unknown }
   /** Something to mend before it hurts. */
   warning: { message: string }
@@ -59,7 +59,10 @@ export function createEmitter(): Emitter {
     },
     emit(name, build) {
       const set = listeners.get(name)
-      if (!set) return
+      if (!set) {
+        if (name === 'error') console.error('[polyrail]', (build() as Events['error']).cause)
+        return
+      }
       const event = Object.freeze(build())
       const tell = (cause: unknown): void => {
         if (name !== 'error') this.emit('error', () => ({ cause }))

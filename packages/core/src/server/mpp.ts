@@ -89,7 +89,8 @@ type Options = Record<string, unknown>
 type Part = Handler | readonly [string | Method.Server, Options]
 type AnyRoute = (options: Options) => Handler
 
-const RESERVED = new Set(['compose', 'on', 'realm'])
+/** What an Mpp has already; with a `then` it would be taken for a promise. */
+const RESERVED = ['compose', 'on', 'realm', 'then']
 
 function routeOf(kernel: Kernel, method: Method.Server): AnyRoute {
   return (options) => createHandler([createOffer(kernel, method, options ?? {})])
@@ -97,8 +98,9 @@ function routeOf(kernel: Kernel, method: Method.Server): AnyRoute {
 
 function routesByName(kernel: Kernel): Record<string, Record<string, AnyRoute>> {
   const routes: Record<string, Record<string, AnyRoute>> = {}
+  const taken = new Set([...RESERVED, ...kernel.methods.map(({ intent }) => intent)])
   for (const method of kernel.methods) {
-    if (RESERVED.has(method.name))
+    if (taken.has(method.name))
       throw new TypeError(
         `"${method.name}" cannot be a method's name: Mpp has a property of that name.`,
       )
@@ -110,6 +112,8 @@ function routesByName(kernel: Kernel): Record<string, Record<string, AnyRoute>> 
 function routesByIntent(kernel: Kernel): Record<string, AnyRoute> {
   const routes: Record<string, AnyRoute> = {}
   for (const { intent } of kernel.methods) {
+    if (RESERVED.includes(intent))
+      throw new TypeError(`"${intent}" cannot be an intent: Mpp has a property of that name.`)
     const [only, ...more] = kernel.methods.filter((method) => method.intent === intent)
     routes[intent] =
       only && more.length === 0

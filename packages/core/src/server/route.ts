@@ -7,6 +7,7 @@ import * as Challenge from '../Challenge.js'
 import type { Server } from '../Method.js'
 import * as PaymentRequest from '../PaymentRequest.js'
 import type { Kernel } from './config.js'
+import { isThenable } from './deadline.js'
 
 /** What a route may say beside what its method asks. */
 export type RouteOptions = {
@@ -61,11 +62,10 @@ export function createOffer(kernel: Kernel, method: Server, given: Record<string
 
 function checkRequest(method: Server, wire: unknown): Record<string, unknown> {
   const rail = `${method.name}/${method.intent}`
+  if (isThenable(wire))
+    return refuseLater(wire, `The request hook (\`request\`, \`transformRequest\`) of ${rail}`)
   const result = method.schema.request['~standard'].validate(wire)
-  if (result instanceof Promise)
-    throw new TypeError(
-      `The request schema of ${rail} is asynchronous; a route needs its price when it is defined.`,
-    )
+  if (isThenable(result)) return refuseLater(result, `The request schema of ${rail}`)
   if (result.issues) throw new TypeError(`${rail}: ${result.issues.map(describeIssue).join('; ')}`)
   const request = result.value as Record<string, unknown>
   if (typeof request !== 'object' || request === null || Array.isArray(request))
@@ -77,6 +77,13 @@ function checkRequest(method: Server, wire: unknown): Record<string, unknown> {
   return dropUndefined(request)
 }
 
+/** A price is fixed when its route is defined, and no later. */
+function refuseLater(made: Promise<unknown>, what: string): never {
+  // Nobody will ask what becomes of it, and a rejection would end the process.
+  made.then(undefined, () => undefined)
+  throw new TypeError(`${what} is asynchronous; a route needs its price when it is defined.`)
+}
+
 const describeIssue = (issue: { message: string; path?: unknown }): string => {
   const path = Array.isArray(issue.path)
     ? issue.path.map((part: unknown) => String((part as { key?: unknown })?.key ?? part)).join('.')
@@ -85,8 +92,8 @@ const describeIssue = (issue: { message: string; path?: unknown }): string => {
 }
 
 function checkRoute(route: RouteOptions): RouteOptions {
-  if (route.expires !== undefined && !(route.expires > 0 && route.expires <= 86_400))
-    throw new TypeError('expires must be seconds, above 0 and up to 86,400.')
+  if (route.expires !== undefined && !(route.expires >= 1 && route.expires <= 86_400))
+    throw new TypeError('expires must be seconds, from 1 to 86,400.')
   for (const key in route.meta)
     if (key === 'nonce' || key === 'scope' || typeof route.meta[key] !== 'string')
       throw new TypeError(

@@ -94,6 +94,7 @@ function createWorld(dice: () => number, trouble: () => boolean, form: Form = 'p
       store,
       deadlines: { settle: 40, wait: 15, lease: 120 },
     })
+    mpp.on('error', () => undefined)
     const handler = mpp.charge(price)
     return form === 'plain' ? plain(handler, application) : handler(application)
   })

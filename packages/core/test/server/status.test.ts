@@ -176,9 +176,9 @@ describe('an invalid challenge', () => {
 
   test('an expired challenge: 402 invalid-challenge, and no money moves [charge-012]', async () => {
     const { mpp, settled } = createTill()
-    const route = plain(mpp.charge({ ...price, expires: 0.001 }))
+    const route = plain(mpp.charge({ ...price, expires: 1 }))
     const authorization = credential(await challengeOf(route))
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    await new Promise((resolve) => setTimeout(resolve, 1100))
     const response = await route(present(authorization))
     expect(await problemOf(response)).toMatchObject({
       code: 'invalid-challenge',

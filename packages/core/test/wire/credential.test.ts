@@ -124,7 +124,7 @@ describe('deserialize', () => {
     ['an empty request', { challenge: { ...wire, request: '' }, payload }],
     ['a request that is an array', { challenge: { ...wire, request: [] }, payload }],
     ['an expiry that is a number', { challenge: { ...wire, expires: 1768478400 }, payload }],
-    ['a digest that is null', { challenge: { ...wire, digest: null }, payload }],
+    ['a digest that is a number', { challenge: { ...wire, digest: 1 }, payload }],
     ['a description that is an object', { challenge: { ...wire, description: {} }, payload }],
     ['opaque data that is a number', { challenge: { ...wire, opaque: 1 }, payload }],
     [
@@ -133,6 +133,12 @@ describe('deserialize', () => {
     ],
   ])('gives undefined for %s', (_, value) => {
     expect(Credential.deserialize(encode(value))).toBeUndefined()
+  })
+
+  test('takes null for left out, as serialisers of some languages write it', () => {
+    const optional = { description: null, digest: null, opaque: null }
+    const given = { challenge: { ...wire, ...optional }, payload, source: null }
+    expect(Credential.deserialize(encode(given))).toEqual({ challenge: wire, payload })
   })
 
   test('ignores unknown fields, and keeps unknown parameters that are text', () => {

@@ -36,8 +36,12 @@ let owners = 0
 const server = `${Date.now().toString(36)}.${Math.random().toString(36).slice(2)}`
 const newOwner = (): string => `${server}.${(owners++).toString(36)}`
 
-/** What a credential is known by in the store, where the credential itself never is. */
-export const fingerprint = sha256Text
+/**
+ * What a credential is known by in the store, where the credential itself never is. The scheme before it may be written in
+ * any case, with any number of spaces.
+ */
+export const fingerprint = (authorization: string): string =>
+  sha256Text(authorization.slice('Payment '.length).trimStart())
 
 const challengeKey = (id: string): string => `mpp:challenge:${id}`
 
