@@ -87,6 +87,16 @@ describe('the answer given again', () => {
     expect(runs()).toBe(1)
   })
 
+  test('is for the credential however its scheme is written [core-031]', async () => {
+    const { route, runs } = wrap(() => new Response('mine'))
+    const { authorization } = await buy(route)
+    for (const scheme of ['payment ', 'PAYMENT ', 'Payment   '])
+      expect(await (await route(present(authorization.replace('Payment ', scheme)))).text()).toBe(
+        'mine',
+      )
+    expect(runs()).toBe(1)
+  })
+
   test('is for the whole credential alone', async () => {
     const { route } = wrap(() => new Response('mine'))
     const challenge = await challengeOf(route)

@@ -169,10 +169,20 @@ describe('methods', () => {
     expect(() => mpp.charge(price)).not.toThrow()
   })
 
-  test.each(['compose', 'on', 'realm'])('%s cannot be a method’s name', (name) => {
-    expect(() => create({ methods: [createRail({}, named(name)).server] })).toThrow(
-      new RegExp(name),
-    )
+  test.each(['compose', 'on', 'realm', 'then', 'charge'])(
+    '%s cannot be a method’s name',
+    (name) => {
+      expect(() => create({ methods: [createRail({}, named(name)).server] })).toThrow(
+        new RegExp(`"${name}" cannot be a method's name`),
+      )
+    },
+  )
+
+  test.each(['compose', 'on', 'realm', 'then'])('%s cannot be an intent', (intent) => {
+    const odd = Method.toServer(Method.from({ ...named('points'), intent }), {
+      verify: () => ({ reference: 'r' }),
+    })
+    expect(() => create({ methods: [odd] })).toThrow(new RegExp(`"${intent}" cannot be an intent`))
   })
 
   test('toServer refuses what could not be paid, or could be paid twice (threat 3)', () => {
@@ -200,6 +210,14 @@ describe('the store', () => {
     )
   })
 
+  test.each([
+    ['get, set and delete alone', { get: () => 1, set: () => 1, delete: () => 1 }],
+    ['a Map', new Map()],
+    ['an adapter', { ...Store.memory(), claim: undefined, compareAndSet: () => true }],
+  ])('of %s cannot be atomic, and is refused with the remedy (threat 1)', (_, store) => {
+    expect(() => create({ store: untyped(store) })).toThrow(/claim.*Store\.from/s)
+  })
+
   test('no warning elsewhere, nor for a durable one', () => {
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
     create()
@@ -210,8 +228,10 @@ describe('the store', () => {
 })
 
 describe('times', () => {
-  test.each([0, -1, 86_401, Number.NaN, Infinity])('expires: %d is refused', (expires) => {
+  test.each([0, -1, 0.5, 86_401, Number.NaN, Infinity])('expires: %d is refused', (expires) => {
     expect(() => create({ expires })).toThrow(/expires/)
+    const { charge } = create() as unknown as Record<string, (options: object) => Mpp.Handler>
+    expect(() => charge?.({ ...price, expires })).toThrow(/expires/)
   })
 
   test('a lease shorter than a settlement is refused: two servers could settle one payment', () => {

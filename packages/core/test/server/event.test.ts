@@ -1,13 +1,15 @@
-import { Outcome, Store } from '@polyrail/core/server'
+import { Mpp, Outcome, Store } from '@polyrail/core/server'
 import { describe, expect, test, vi } from 'vitest'
 import {
   buy,
   challengeOf,
+  createRail,
   createTill,
   credential,
   plain,
   present,
   price,
+  realm,
   secretKey,
   sleep,
   url,
@@ -111,6 +113,22 @@ describe('what is told', () => {
         .filter(([name]) => name === 'settled')
         .map(([, event]) => (event['receipt'] as { reference: string }).reference),
     ).toEqual(['found'])
+  })
+})
+
+describe('nobody listens', () => {
+  test('to an error: it is on the console, with its cause', async () => {
+    const shown = vi.spyOn(console, 'error').mockImplementation(() => undefined)
+    const cause = new Error('the store is down')
+    const { server } = createRail()
+    const store = { ...Store.memory(), claim: () => Promise.reject(cause) }
+    const mpp = Mpp.create({ methods: [server], realm, secretKey, store })
+    await buy(plain(mpp.charge(price)))
+    expect(shown.mock.calls).toEqual([[expect.stringContaining('polyrail'), cause]])
+    mpp.on('error', () => undefined)
+    await buy(plain(mpp.charge(price)))
+    expect(shown).toHaveBeenCalledTimes(1)
+    shown.mockRestore()
   })
 })
 

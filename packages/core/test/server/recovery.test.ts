@@ -109,8 +109,7 @@ describe('the application', () => {
         const errors = vi.fn()
         mpp.on('error', errors)
         const here = () => new Response('here')
-        const route =
-          form === 'plain' ? plain(mpp.charge(price), here) : mpp.charge(price)(here)
+        const route = form === 'plain' ? plain(mpp.charge(price), here) : mpp.charge(price)(here)
         const { response } = await buy(route)
         expect(Receipt.fromResponse(response)).toBeDefined()
         expect(await response.text()).toBe('here')
@@ -134,6 +133,27 @@ describe('the application', () => {
     expect([await (await first).text(), await (await second).text()]).toEqual(['slow', 'slow'])
     expect([runs, settled.length]).toEqual([1, 1])
   }, 15_000)
+
+  test('that takes longer than leases of different lengths keeps each, however short (threat 2)', async () => {
+    const runs: Record<number, number> = {}
+    await Promise.all(
+      [300, 1500, 120].map(async (lease) => {
+        runs[lease] = 0
+        const { mpp } = createTill({}, { deadlines: { settle: lease / 2, wait: 5000, lease } })
+        const route = mpp.charge(price)(async () => {
+          runs[lease] = (runs[lease] ?? 0) + 1
+          await sleep(2000)
+          return new Response('slow')
+        })
+        const authorization = credential(await challengeOf(route))
+        const first = route(present(authorization))
+        await sleep(1800)
+        const second = route(present(authorization))
+        expect([await (await first).text(), await (await second).text()]).toEqual(['slow', 'slow'])
+      }),
+    )
+    expect(runs).toEqual({ 120: 1, 300: 1, 1500: 1 })
+  })
 })
 
 describe('a recorded payment', () => {

@@ -58,6 +58,38 @@ describe('Method.from', () => {
 })
 
 describe('hooks', () => {
+  test('what validate found is typed without what says no', () => {
+    Method.toServer(points, {
+      async validate({ credential }) {
+        if (credential.payload.count < 0) return false
+        if (credential.payload.count === 0) return null
+        if (credential.payload.count > 9) return Outcome.unsettled()
+        if (credential.payload.token === '') return Outcome.rejected('verification-failed')
+        return { worth: credential.payload.count }
+      },
+      replayKey({ validated }) {
+        expectTypeOf(validated).toEqualTypeOf<{ worth: number }>()
+        return 'key'
+      },
+      settle({ validated }) {
+        expectTypeOf(validated.worth).toEqualTypeOf<number>()
+        return reference()
+      },
+    })
+    Method.toServer(points, {
+      validate: ({ credential }) => credential.payload.token === 'ours',
+      replayKey: ({ validated }) => (expectTypeOf(validated).toEqualTypeOf<true>(), 'key'),
+      settle: reference,
+    })
+    // As the field's guides write it.
+    Method.toServer(points, {
+      async validate() {},
+      async broadcast() {
+        return reference()
+      },
+    })
+  })
+
   test('see the request and the payload typed', () => {
     Method.toServer(points, {
       validate({ challenge, credential, signal }) {
@@ -209,6 +241,22 @@ describe('payments', () => {
     expectTypeOf(route).returns.toEqualTypeOf<Promise<Response>>()
     // @ts-expect-error the context is missing
     void route(new Request('https://x/'))
+  })
+
+  test('a wrapped route takes the Request that its framework makes', () => {
+    class NextRequest extends Request {
+      readonly geo = 'somewhere'
+    }
+    const route = mpp.charge({ amount: '1', currency: 'pts' })((request: NextRequest) =>
+      Response.json(request.geo),
+    )
+    expectTypeOf(route).toBeCallableWith(new NextRequest('https://x/'))
+    // @ts-expect-error not what the framework makes
+    void route(new Request('https://x/'))
+    mpp.charge({ amount: '1', currency: 'pts' })((request) => {
+      expectTypeOf(request).toEqualTypeOf<Request>()
+      return new Response()
+    })
   })
 
   test('listeners know their event', () => {

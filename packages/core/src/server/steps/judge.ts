@@ -182,9 +182,8 @@ function nameOf(method: Server, { credential }: Presentation): string | undefine
 }
 
 function isReplayKey(given: unknown): given is ReplayKey {
-  const { key, ttl } = (
-    typeof given === 'object' && given !== null ? given : { key: given, ttl: 1 }
-  ) as { key?: unknown; ttl?: unknown }
+  if (typeof given === 'string') return given !== ''
+  const { key, ttl } = (given ?? {}) as { key?: unknown; ttl?: unknown }
   return typeof key === 'string' && key !== '' && Number.isFinite(ttl) && Number(ttl) > 0
 }
 
