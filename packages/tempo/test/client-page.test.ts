@@ -98,8 +98,7 @@ test.each([
     amount: swap ? 10_100n : 10_000n,
   })
   const sponsor = await local.chain.account()
-  const feePayer = swap ? { account: sponsor, maxGas: 2_000_000n } : sponsor
-  const hash = await expectPage(visit({ account, swap }, {}, { feePayer }))
+  const hash = await expectPage(visit({ account, swap }, {}, { feePayer: sponsor }))
   const receipt = await local.chain.client().getTransactionReceipt({ hash })
   expect(receipt.feePayer).toBe(sponsor.address.toLowerCase())
 })

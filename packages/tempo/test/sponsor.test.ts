@@ -265,7 +265,7 @@ describe('the budget for fees', () => {
     expect(await spent(before)).toBeLessThanOrEqual(total)
     for (const answer of refused)
       expect([answer.status, Number(answer.headers.get('retry-after')) > 0]).toEqual([503, true])
-  })
+  }, 60_000)
 
   test('is a payer’s own too, and comes back with time', async () => {
     const shop = open({

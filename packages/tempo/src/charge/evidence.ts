@@ -4,7 +4,7 @@
  * @module
  */
 import { Errors, type Method } from '@polyrail/core'
-import { hashTypedData } from 'viem'
+import { hashTypedData, isAddressEqual } from 'viem'
 import type { Hex } from '../constants.js'
 import type { Network, Receipt } from '../network.js'
 import type { charge, Payload } from './method.js'
@@ -76,8 +76,12 @@ async function gatherProof(
   if (!claimed || !signature) return { type: 'proof', claimed, signer: undefined }
   for (const proof of proofsOf(challenge, claimed)) {
     const payload = hashTypedData(proof)
-    const signer = signerOf(signature, { payload, claimed: claimed.account })
-    if (signer && (await isActive(signer, network, signal)))
+    const signer = signerOf(signature, payload)
+    if (
+      signer &&
+      isAddressEqual(signer.account, claimed.account) &&
+      (await isActive(signer, network, signal))
+    )
       return { type: 'proof', claimed, signer }
   }
   return { type: 'proof', claimed, signer: undefined }

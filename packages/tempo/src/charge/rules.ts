@@ -112,9 +112,11 @@ export const RULES = {
       : 'The transfers are not those that are asked.'
   },
 
-  gas({ signed, asked, sponsor }) {
+  gas({ signed, asked, calls, sponsor }) {
     if (!sponsor) return undefined
-    const most = sponsor.maxGas ?? BASE_GAS + GAS * BigInt(transfersOf(asked.request).length)
+    const swapping = calls.length < signed.envelope.calls.length ? SWAP_GAS : 0n
+    const transfers = BigInt(transfersOf(asked.request).length)
+    const most = sponsor.maxGas ?? BASE_GAS + GAS * transfers + swapping
     const { gas = 0n } = signed.envelope
     return gas <= most ? undefined : `The gas limit of the transaction is above ${most}.`
   },
@@ -146,10 +148,12 @@ export const RULES = {
   },
 } as const satisfies Rules
 
-/** Gas of a transaction beside its transfers: signature, nonce, and a swap. */
+/** Gas of a transaction beside its transfers: signature and nonce. */
 const BASE_GAS = 500_000n
 /** Gas of a transfer to who never held the token. Measured: 296,000. */
 const GAS = 350_000n
+/** Gas of a swap before it. Measured: 714,000 with the transfer. */
+const SWAP_GAS = 900_000n
 
 /** Reads what a transaction does, and the payment in it. */
 export function readPayment({ envelope }: Signed, asked: Asked): Pick<Trial, 'calls' | 'payment'> {

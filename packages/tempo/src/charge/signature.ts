@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { concat, isAddressEqual, keccak256 } from 'viem'
+import { recoverAddress } from '#secp256k1'
+import { concat, keccak256 } from 'viem'
 import { Transaction } from 'viem/tempo'
 import type { Address, Hex } from '../constants.js'
 
@@ -41,37 +42,32 @@ export function readSignature(serialized: Hex): Signature | undefined {
  * Finds who signed a payload. Passkey, P256 and access-key signatures name their key or account, so the name alone
  * proves nothing: the signature is checked.
  *
- * @param options.claimed - The account that is said to have signed.
- * @param options.isRecovered - Whether that came out of the signature itself, by the costliest step of all this.
- * @returns `undefined` when the signature does not prove the claim.
+ * @returns `undefined` when the signature proves nothing.
  */
-export function signerOf(signature: Signature, claim: Claim): Signer | undefined {
-  const { payload, claimed } = claim
-  if (signature.type !== 'keychain')
-    return proves(signature, claim) ? { account: claimed } : undefined
-  const { userAddress, inner, version } = signature
-  if (!isAddressEqual(userAddress, claimed)) return undefined
-  const signed = version === 'v1' ? payload : keccak256(concat([KEYCHAIN, payload, userAddress]))
-  const accessKey = SignatureEnvelope.extractAddress({ payload: signed, signature: inner })
-  return proves(inner, { payload: signed, claimed: accessKey })
-    ? { account: userAddress, accessKey }
-    : undefined
+export function signerOf(signature: Signature, payload: Hex): Signer | undefined {
+  if (signature.type !== 'keychain') {
+    const account = keyOf(signature, payload)
+    return account && { account }
+  }
+  const { userAddress: account, inner, version } = signature
+  const signed = version === 'v1' ? payload : keccak256(concat([KEYCHAIN, payload, account]))
+  const accessKey = keyOf(inner, signed)
+  return accessKey && { account, accessKey }
 }
 
-type Claim = { payload: Hex; claimed: Address; isRecovered?: boolean }
-
-function proves(signature: Signature, { payload, claimed, isRecovered }: Claim): boolean {
+/** The address of the key that made a signature. */
+function keyOf(signature: Signature, payload: Hex): Address | undefined {
   switch (signature.type) {
-    case 'secp256k1': {
-      if (signature.signature.s > HALF_ORDER) return false
-      if (isRecovered) return true
-      const address = SignatureEnvelope.extractAddress({ payload, signature })
-      return isAddressEqual(address, claimed)
-    }
+    case 'secp256k1':
+      return signature.signature.s <= HALF_ORDER
+        ? recoverAddress(payload, signature.signature)
+        : undefined
     case 'p256':
-    case 'webAuthn':
-      return SignatureEnvelope.verify(signature, { address: claimed, payload })
+    case 'webAuthn': {
+      const address = SignatureEnvelope.extractAddress({ payload, signature })
+      return SignatureEnvelope.verify(signature, { address, payload }) ? address : undefined
+    }
     default:
-      return false
+      return undefined
   }
 }

@@ -32,7 +32,7 @@ export declare namespace Sponsor {
     feeToken?: Address | undefined
     /** Most that one transaction may cost, in whole units: `'0.05'`. */
     maxFee?: string | undefined
-    /** Most gas of one transaction. Left out: 500,000 and 350,000 for each transfer. */
+    /** Most gas of one transaction. Left out: 500,000, 350,000 for each transfer and 900,000 for a swap. */
     maxGas?: bigint | undefined
     /** Most seconds that a transaction may be valid for: 60. */
     maxValidity?: number | undefined

@@ -19,6 +19,8 @@ import type { Network } from '../network.js'
 const DEX: Address = '0xdec0000000000000000000000000000000000000'
 
 const APPROVE = parseAbi(['function approve(address spender, uint256 amount) returns (bool)'])
+/** Of `approve(address,uint256)`. */
+const APPROVE_SELECTOR = '0x095ea7b3'
 const BUY = parseAbi([
   'function swapExactAmountOut(address tokenIn, address tokenOut, uint128 amountOut, uint128 maxAmountIn) returns (uint128 amountIn)',
 ])
@@ -145,18 +147,25 @@ export function encodeSwap({
  */
 export function matchSwap<call extends Call>(
   [first, second, ...rest]: readonly call[],
-  { currency, amount }: { currency: Address; amount: bigint },
+  due: { currency: Address; amount: bigint },
 ): { swap: Swap; rest: readonly call[] } | undefined {
-  const approval = decode(APPROVE, first)
-  const buy = decode(BUY, second)
+  // Nearly every transaction is none, and to decode it in vain costs more than all else here.
+  if (!second || !first?.data?.startsWith(APPROVE_SELECTOR)) return undefined
+  const swap = readSwap(first, second)
+  const isDue = swap && isAddressEqual(swap.tokenOut, due.currency) && swap.amount === due.amount
+  return isDue ? { swap, rest } : undefined
+}
+
+/** An approval for the DEX, and the purchase that it is for. */
+function readSwap(first: Call, second: Call): Swap | undefined {
+  const [approval, buy] = [decode(APPROVE, first), decode(BUY, second)]
   if (!approval || !buy || !isAddressEqual(buy.to, DEX)) return undefined
   const [spender, allowance] = approval.read.args
-  const [tokenIn, tokenOut, bought, maxIn] = buy.read.args
+  const [tokenIn, tokenOut, amount, maxIn] = buy.read.args
   const isApproved =
     isAddressEqual(approval.to, tokenIn) && isAddressEqual(spender, DEX) && allowance <= maxIn
-  const isBought = isAddressEqual(tokenOut, currency) && bought === amount
-  return isApproved && isBought && !isAddressEqual(tokenIn, tokenOut)
-    ? { swap: { tokenIn, maxIn, tokenOut, amount }, rest }
+  return isApproved && !isAddressEqual(tokenIn, tokenOut)
+    ? { tokenIn, maxIn, tokenOut, amount }
     : undefined
 }
 

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { concat, keccak256 } from 'viem'
+import { concat, fromRlp, isAddressEqual, keccak256, slice, toRlp } from 'viem'
 import { Transaction } from 'viem/tempo'
-import type { Hex } from '../constants.js'
+import type { Address, Hex } from '../constants.js'
 import { signerOf, type Signer } from './signature.js'
 
-const { z_TxEnvelopeTempo: Envelope } = Transaction
+const { z_SignatureEnvelope: SignatureEnvelope, z_TxEnvelopeTempo: Envelope } = Transaction
 
 export type Envelope = ReturnType<typeof Envelope.deserialize>
 
@@ -41,21 +41,35 @@ export function read(serialized: Hex): Signed | undefined {
   if (serialized.length > LONGEST) return undefined
   const raw = serialized.toLowerCase() as Hex
   try {
-    const envelope = Envelope.deserialize(raw as Transaction.TransactionSerializedTempo)
-    if (rewrite(envelope, raw) !== raw) return undefined
-    const payload = Envelope.getSignPayload(Envelope.from(envelope))
-    const { from, signature } = envelope
-    const isRecovered = !raw.startsWith(HANDOVER)
-    const signer = from && signature && signerOf(signature, { payload, claimed: from, isRecovered })
+    const { unsigned, signature } = takeApart(raw)
+    const { from, ...fields } = Envelope.deserialize(
+      unsigned as Transaction.TransactionSerializedTempo,
+    )
+    const envelope = { ...fields, signature }
+    if (rewrite(envelope, raw, from) !== raw) return undefined
+    const payload = Envelope.getSignPayload(Envelope.from(fields))
+    const signer = signature && signerOf(signature, payload)
+    const isClaimed = !from || (signer && isAddressEqual(from, signer.account))
     const identity = keccak256(concat([payload, signer?.account ?? '0x']))
-    return { raw, hash: keccak256(raw), identity, signer, envelope }
+    return { raw, hash: keccak256(raw), identity, signer: isClaimed ? signer : undefined, envelope }
   } catch {
     return undefined
   }
 }
 
-function rewrite(envelope: Envelope, raw: Hex): Hex {
-  return raw.startsWith(HANDOVER) && envelope.from
-    ? Envelope.serialize(envelope, { format: 'feePayer', sender: envelope.from })
+/** Without its signature, a transaction is read without finding its sender, which is the costliest step of all. */
+function takeApart(raw: Hex) {
+  const fields = fromRlp(`0x${raw.slice(4)}`, 'hex')
+  if (typeof fields === 'string') return { unsigned: raw, signature: undefined }
+  const last = fields.at(-1)
+  // What it may end with beside is a list: of delegations, or a key authorization.
+  if (typeof last !== 'string') return { unsigned: raw, signature: undefined }
+  const unsigned = concat([slice(raw, 0, 1), toRlp(fields.slice(0, -1))])
+  return { unsigned, signature: SignatureEnvelope.deserialize(last) }
+}
+
+function rewrite(envelope: Envelope, raw: Hex, sender: Address | undefined): Hex {
+  return raw.startsWith(HANDOVER) && sender
+    ? Envelope.serialize(envelope, { format: 'feePayer', sender })
     : Envelope.serialize(envelope)
 }

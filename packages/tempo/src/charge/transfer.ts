@@ -3,13 +3,7 @@
  *
  * @module
  */
-import {
-  decodeEventLog,
-  decodeFunctionData,
-  encodeFunctionData,
-  isAddressEqual,
-  parseAbi,
-} from 'viem'
+import { encodeFunctionData, isAddressEqual, parseAbi } from 'viem'
 import type { Address, Hex } from '../constants.js'
 import type { Binding } from './attribution.js'
 import type { Call } from './swap.js'
@@ -19,8 +13,6 @@ import type { Request } from './method.js'
 const ABI = parseAbi([
   'function transfer(address to, uint256 amount) returns (bool)',
   'function transferWithMemo(address to, uint256 amount, bytes32 memo)',
-  'event Transfer(address indexed from, address indexed to, uint256 amount)',
-  'event TransferWithMemo(address indexed from, address indexed to, uint256 amount, bytes32 indexed memo)',
 ])
 
 /** One transfer. `memo` in lower case. */
@@ -58,23 +50,21 @@ export function encodeTransfer({ token, to, amount, memo }: Transfer): { to: Add
 }
 
 /**
+ * A call of `transfer(address,uint256)` or `transferWithMemo(address,uint256,bytes32)`, in lower case: its selector, and its
+ * arguments in words of 32 bytes.
+ */
+const CALL = /^0x(?:a9059cbb|(95777d59))0{24}([\da-f]{40})([\da-f]{64})([\da-f]{64})?$/
+
+/**
  * Reads a call as a transfer.
  *
  * @returns `undefined` for any other call: another function, a value, bytes that its encoding would not have.
  */
-export function decodeTransfer(call: Call): Transfer | undefined {
-  if (!call.to || !call.data || call.value) return undefined
-  const transfer = readArguments(call.to, call.data)
-  return transfer && encodeTransfer(transfer).data === call.data ? transfer : undefined
-}
-
-function readArguments(token: Address, data: Hex): Transfer | undefined {
-  try {
-    const { args } = decodeFunctionData({ abi: ABI, data })
-    return { token, to: args[0], amount: args[1], memo: args[2] }
-  } catch {
-    return undefined
-  }
+export function decodeTransfer({ to: token, data, value }: Call): Transfer | undefined {
+  const [call, withMemo, to, amount, memo] = CALL.exec(data ?? '') ?? []
+  if (!token || !call || value || !withMemo !== !memo) return undefined
+  const transfer = { token, to: `0x${to}`, amount: BigInt(`0x${amount}`) } as const
+  return memo ? { ...transfer, memo: `0x${memo}` } : transfer
 }
 
 /** A hostile transaction must not make a server compare without end. */
@@ -143,16 +133,12 @@ const isPayment = (made: Transfer, due: Transfer): boolean =>
  * @see Tempo charge draft, Hash Verification
  */
 export function effectsOf(logs: readonly Log[], token: Address): Effect[] {
+  const effects = logs.flatMap((log) =>
+    isAddressEqual(log.address, token) ? (readEvent(log) ?? []) : [],
+  )
   // A transfer with a memo leaves two logs, one of either kind; it is one transfer all the same.
-  const plain: Effect[] = []
-  const noted: Effect[] = []
-  for (const log of logs) {
-    const event = isAddressEqual(log.address, token) ? readEvent(log) : undefined
-    if (!event) continue
-    const { from, to, amount } = event.args
-    if (event.eventName === 'Transfer') plain.push({ token, from, to, amount })
-    else noted.push({ token, from, to, amount, memo: event.args.memo })
-  }
+  const plain = effects.filter(({ memo }) => memo === undefined)
+  const noted = effects.filter(({ memo }) => memo !== undefined)
   for (const { from, to, amount } of noted) {
     const twin = plain.findIndex(
       (one) => one.from === from && one.to === to && one.amount === amount,
@@ -162,12 +148,24 @@ export function effectsOf(logs: readonly Log[], token: Address): Effect[] {
   return [...noted, ...plain]
 }
 
-function readEvent({ topics, data }: Log) {
-  const [signature, ...indexed] = topics
-  if (signature === undefined) return undefined
-  try {
-    return decodeEventLog({ abi: ABI, topics: [signature, ...indexed], data })
-  } catch {
-    return undefined
+/** Topics of `Transfer(address,address,uint256)` and `TransferWithMemo(address,address,uint256,bytes32)`. */
+const TRANSFERRED = '0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef'
+const TRANSFERRED_WITH_MEMO = '0x57bc7354aa85aed339e000bccffabbc529466af35f0772c8f8ee1145927de7f0'
+
+/** An address in a word of 32 bytes. */
+const ADDRESS = /^0x0{24}([\da-f]{40})$/i
+
+function readEvent({ address, topics, data }: Log): Effect | undefined {
+  const [event, sender = '', recipient = '', memo] = topics
+  const [from, to] = [ADDRESS.exec(sender)?.[1], ADDRESS.exec(recipient)?.[1]]
+  const isNoted = event === TRANSFERRED_WITH_MEMO && memo !== undefined
+  if (!from || !to || !/^0x[\da-f]{64}$/i.test(data)) return undefined
+  if (!isNoted && (event !== TRANSFERRED || memo !== undefined)) return undefined
+  return {
+    token: address,
+    from: `0x${from.toLowerCase()}`,
+    to: `0x${to.toLowerCase()}`,
+    amount: BigInt(data),
+    memo: lower(memo),
   }
 }
