@@ -211,7 +211,7 @@ describe('what a signer elsewhere signs is looked at', () => {
   })
 })
 
-test('the two forms of a proof are the draft’s and the deployed one', async () => {
+test('the two forms of a proof are the draft’s and the deployed one [tempo-charge-034 tempo-charge-038]', async () => {
   const challenge = local.challengeFor({ amount: '0' })
   const { payload, alternate, authorization } = await local.prove(challenge)
   expect(authorization).toBe(true)

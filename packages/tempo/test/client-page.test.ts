@@ -121,3 +121,30 @@ test('a payer who names the recipients declines the others, and pays nothing', a
   expect((await visit({ recipients })).status).toBe(402)
   expect(await local.settled()).toBe(before)
 })
+
+test('who approves a payment is shown each part of it [tempo-charge-055]', async () => {
+  const splits = [{ amount: '0.009', recipient: local.payer.address }] as const
+  const method = tempo.charge({ recipient: local.shop.address, ...local.at })
+  const secretKey = 'a secret of this test, which is long enough'
+  const mpp = Mpp.create({ methods: [method], realm: 'shop.example', secretKey })
+  const page = mpp.charge({ amount: '0.01', splits })(() => new Response('page'))
+  const shown: unknown[] = []
+  const account = await local.chain.account()
+  const wallet = Wallet.create({
+    methods: [paying.charge({ account, ...local.at })],
+    policy: {
+      approve({ amount, challenge }) {
+        shown.push(amount, challenge.request)
+        return false
+      },
+    },
+    fetch: (input, init) => page(new Request(input, init)),
+  })
+  expect((await wallet.fetch('https://shop.example/page')).status).toBe(402)
+  expect(shown).toMatchObject([
+    '0.010000',
+    {
+      methodDetails: { splits: [{ amount: '9000', recipient: splits[0].recipient.toLowerCase() }] },
+    },
+  ])
+})

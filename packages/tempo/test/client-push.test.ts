@@ -46,7 +46,7 @@ describe('the mode', () => {
     ['pull where nothing is said', { supportedModes: undefined }, {}, 'transaction'],
     ['push where nothing else is', { supportedModes: ['push'] }, {}, 'hash'],
     ['push for an owner who says so', { supportedModes: undefined }, { mode: 'push' }, 'hash'],
-  ])('is %s', async (_, methodDetails, options, type) => {
+  ])('is %s [tempo-charge-008 tempo-charge-046]', async (_, methodDetails, options, type) => {
     const { payload } = await local.prove(local.challengeFor({ methodDetails }), options)
     expect(payload.type).toBe(type)
   })

@@ -17,7 +17,7 @@ const SOMEONE = '0x00000000000000000000000000000000000000aa'
 const OTHER = '0x00000000000000000000000000000000000000bb'
 
 describe('the client signs', () => {
-  test('a transaction that is the server’s to send, soon, by the account that it names', async () => {
+  test('a transaction that is the server’s to send, soon, by the account that it names [tempo-charge-025 tempo-charge-026 tempo-charge-027]', async () => {
     const before = Math.floor(Date.now() / 1000)
     const { fields, source, authorization } = await local.pay()
     expect(authorization).toBe(true)
@@ -58,7 +58,7 @@ describe('the client signs', () => {
 })
 
 describe('the fee token', () => {
-  test('is the currency when it suffices for both', async () => {
+  test('is the currency when it suffices for both [tempo-charge-011 tempo-charge-040]', async () => {
     expect((await local.pay()).fields.feeToken).toBe(local.chain.tokens.pathUSD)
   })
 
@@ -75,7 +75,7 @@ describe('the fee token', () => {
     expect((await local.pay({}, { feeToken: AlphaUSD })).fields.feeToken).toBe(AlphaUSD)
   })
 
-  test('is missed before anything is signed', async () => {
+  test('is missed before anything is signed [tempo-charge-043]', async () => {
     const { pathUSD, AlphaUSD } = local.chain.tokens
     const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD] })
     await expect(local.pay({}, { account })).rejects.toThrow(/No stablecoin that may pay the fee/)
@@ -106,7 +106,7 @@ describe('the client declines', () => {
       { methodDetails: { feePayer: true, supportedModes: ['push'] } },
       /must broadcast the transaction itself/,
     ],
-  ])('%s', async (_, asked, reason) => {
+  ])('%s [tempo-charge-054]', async (_, asked, reason) => {
     expect(await local.accepts(asked)).toMatch(reason)
     await expect(local.pay(asked)).rejects.toThrow(reason)
   })
@@ -143,7 +143,7 @@ describe('the client declines', () => {
 describe('a split payment', () => {
   const memo = numberToHex(5n, { size: 32 })
 
-  test('reaches everyone in one transaction, in the order that is asked', async () => {
+  test('reaches everyone in one transaction, in the order that is asked [tempo-charge-021 tempo-charge-023]', async () => {
     const splits = [
       { amount: '500', recipient: SOMEONE },
       { amount: '1500', recipient: OTHER, memo },
@@ -177,7 +177,7 @@ describe('a split payment', () => {
     expect(await local.chain.balance(splits[9]!.recipient)).toBe(1n)
   })
 
-  test('carries the memo that is asked on the recipient’s own transfer', async () => {
+  test('carries the memo that is asked on the recipient’s own transfer [tempo-charge-007 tempo-charge-024]', async () => {
     const splits = [{ amount: '1', recipient: SOMEONE }] as const
     const { fields } = await local.pay({ methodDetails: { memo, splits: [...splits] } })
     expect(fields.calls[0]?.data?.endsWith(memo.slice(2))).toBe(true)
@@ -196,7 +196,7 @@ describe('a split payment', () => {
     ['has no parts', to(), /empty/],
     ['has too many parts', to(...Array<string>(11).fill('1')), /split 11 ways/],
     ['comes with an amount of zero', { ...to('1'), amount: '0' }, /leave nothing/],
-  ])('is declined when it %s', async (_, asked, reason) => {
+  ])('is declined when it %s [tempo-charge-017]', async (_, asked, reason) => {
     expect(await local.accepts(asked)).toMatch(reason)
     await expect(local.pay(asked)).rejects.toThrow(reason)
   })
@@ -229,7 +229,7 @@ describe('an owner who names the recipients', () => {
 })
 
 describe('a sponsored payment', () => {
-  test('leaves the fee, its token and its payer to the server', async () => {
+  test('leaves the fee, its token and its payer to the server [tempo-charge-042]', async () => {
     const { pathUSD, AlphaUSD } = local.chain.tokens
     const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD] })
     const { fields, payload } = await local.pay({ methodDetails: { feePayer: true } }, { account })
@@ -250,7 +250,7 @@ describe('a sponsored payment', () => {
     expect((await local.pay(asked, { feeToken: AlphaUSD })).fields.feeToken).toBeUndefined()
   })
 
-  test('is the server’s to send, whatever else it offers', async () => {
+  test('is the server’s to send, whatever else it offers [tempo-charge-044]', async () => {
     const asked = { methodDetails: { feePayer: true, supportedModes: undefined } }
     expect((await local.pay(asked)).payload.type).toBe('transaction')
     expect(await local.accepts(asked, { mode: 'push' })).toMatch(/must broadcast/)
