@@ -59,7 +59,7 @@ export function unsigned(raw: string): Fields {
 export const resign = (
   raw: string,
   change: object,
-  account: Tempo.LocalAccount,
+  account: Pick<Tempo.LocalAccount, 'signTransaction'>,
 ): Promise<`0x${string}`> =>
   account.signTransaction({ ...unsigned(raw), ...change }, { serializer: Transaction.serialize })
 
