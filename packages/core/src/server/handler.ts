@@ -9,11 +9,11 @@ import * as Receipt from '../Receipt.js'
 import { isThenable } from './deadline.js'
 import { keepLease } from './lease.js'
 import type { Offer } from './route.js'
-import { describe, serve, type PaidVisit } from './serve.js'
+import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
 import { keep, readAnswer } from './steps/answer.js'
 import { advance, type Lease } from './steps/claim.js'
 import { delivered, owed, type PaymentRecord } from './steps/record.js'
-import { attachReceipt } from './steps/respond.js'
+import { addHeaders, attachReceipt, type Carrier } from './steps/respond.js'
 import { passOn } from './stream.js'
 import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
 
@@ -84,11 +84,12 @@ export function createHandler(offers: readonly Offer[]): Handler {
 }
 
 /** Asks whether a request is paid for. */
-export async function check(
-  offers: readonly Offer[],
-  inbound: Inbound,
-): Promise<Payment & { reply?: Reply }> {
-  const verdict = await serve(offers, inbound)
+async function check(offers: readonly Offer[], inbound: Inbound): Promise<Payment> {
+  return toPayment(await serve(offers, inbound))
+}
+
+/** What a verdict means to the application. */
+export function toPayment(verdict: Verdict): Payment & { reply?: Reply } {
   switch (verdict.status) {
     case 'paid':
       return createPaid(verdict)
@@ -109,7 +110,7 @@ const FREE: Paid = Object.freeze({
 })
 
 /** Makes the response only when it is asked for: a Node listener sends the reply itself. */
-export class Refused implements Unpaid {
+class Refused implements Unpaid {
   readonly status = 402
   readonly reply: Reply
   readonly problem: Errors.Problem | undefined
@@ -133,15 +134,21 @@ function createPaid(visit: PaidVisit): Paid {
     challenge: bound.challenge,
     source: bound.source,
     settlement,
-    withReceipt: (response) => conclude(visit, response),
+    withReceipt: (response) =>
+      conclude(visit, response.status, () => respond(visit, response)) ?? response,
   }
 }
 
-function conclude(visit: PaidVisit, response: Response): Response {
+/** Closes the payment with the answer that goes out; one of 400 and above leaves it owed. */
+export function conclude<answer>(
+  visit: PaidVisit,
+  status: number,
+  answer: () => answer,
+): answer | undefined {
   const { lease, isDelivered } = visit
   try {
-    if (response.status >= 400) return response
-    const last = respond(visit, response)
+    if (status >= 400) return undefined
+    const last = answer()
     visit.isDelivered = true
     return last
   } finally {
@@ -150,12 +157,10 @@ function conclude(visit: PaidVisit, response: Response): Response {
   }
 }
 
-function respond(visit: PaidVisit, response: Response): Response {
-  const { bound, receipt, inbound } = visit
-  const { method, kernel } = bound.offer
-  const receipted = attachReceipt(response, Receipt.serialize(receipt))
-  const last = method.onRespond ? showRail(visit, receipted) : receipted
-  kernel.events.emit('delivered', () => ({ ...describe(bound, inbound), receipt }))
+export function respond(visit: PaidVisit, response: Response): Response {
+  const receipted = attachReceipt(response, Receipt.serialize(visit.receipt))
+  const last = visit.bound.offer.method.onRespond ? showRail(visit, receipted) : receipted
+  tellDelivered(visit)
   return last
 }
 
@@ -172,6 +177,15 @@ function showRail({ bound, receipt }: PaidVisit, response: Response): Response {
   }
   return response
 }
+
+/** Like `respond`, for headers on their way out of a rail that wants no look at the response. */
+export function respondWith(visit: PaidVisit, headers: Carrier): void {
+  addHeaders(headers, Receipt.serialize(visit.receipt))
+  tellDelivered(visit)
+}
+
+const tellDelivered = ({ bound, receipt, inbound }: PaidVisit): void =>
+  bound.offer.kernel.events.emit('delivered', () => ({ ...describe(bound, inbound), receipt }))
 
 /** Puts the payment in front of the application's function. */
 function guard<rest extends unknown[], request extends Request>(

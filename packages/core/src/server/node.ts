@@ -7,13 +7,17 @@ import { problem } from '../Errors.js'
 import { forward } from './forward.js'
 import {
   ANSWER,
-  check,
-  Refused,
+  conclude,
   OFFERS,
+  respond,
+  respondWith,
+  toPayment,
   type Guarded,
   type Handler,
   type Payment,
 } from './handler.js'
+import { serve, type PaidVisit, type Verdict } from './serve.js'
+import type { Carrier } from './steps/respond.js'
 import {
   BODY_WAS_READ,
   isResponse,
@@ -107,14 +111,17 @@ async function guardNode(
   response: NodeResponse,
 ): Promise<Payment> {
   const inbound = fromNode(request)
-  const payment = inbound ? await check(handler[OFFERS], inbound) : new Refused(BAD_REQUEST)
+  const verdict: Verdict = inbound
+    ? await serve(handler[OFFERS], inbound)
+    : { status: 'answered', reply: BAD_REQUEST }
+  const payment = toPayment(verdict)
   if (payment.reply) await send(response, payment.reply)
-  else if (payment.status === 200) receiptOnSend(payment, response)
+  else if (verdict.status === 'paid') receiptOnSend(verdict, response)
   return payment
 }
 
 /** Lets the application write as it likes, and adds the receipt once it says with which status. */
-function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: NodeResponse): void {
+function receiptOnSend(visit: PaidVisit, response: NodeResponse): void {
   const writeHead = response.writeHead.bind(response) as (...parameters: unknown[]) => unknown
   let written = false
   const patched = (status: number, ...rest: unknown[]): unknown => {
@@ -123,10 +130,11 @@ function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: Nod
     const reason = typeof rest[0] === 'string' ? [rest.shift()] : []
     // Headers given to writeHead would replace ours: ours join them first.
     for (const [name, value] of headersGiven(rest[0])) response.setHeader(name, value)
-    const carrier = payment.withReceipt(
-      new Response(null, { status: bodyless(status), headers: headersOf(response) }),
+    conclude(visit, status, () =>
+      visit.bound.offer.method.onRespond
+        ? showResponse(visit, status, response)
+        : respondWith(visit, carrierOf(response)),
     )
-    for (const [name, value] of carrier.headers) if (OURS.has(name)) response.setHeader(name, value)
     return writeHead(status, ...reason)
   }
   response.writeHead = patched as NodeResponse['writeHead']
@@ -134,10 +142,33 @@ function receiptOnSend(payment: Extract<Payment, { status: 200 }>, response: Nod
   const giveBack = (): void => {
     if (written) return
     written = true
-    payment.withReceipt(new Response(null, { status: 500 }))
+    conclude(visit, 500, () => undefined)
   }
   if (isGone(response)) giveBack()
   else response.once('close', giveBack)
+}
+
+/** The rail looks at a response with our headers and no body, and may change these. */
+function showResponse(visit: PaidVisit, status: number, response: NodeResponse): void {
+  const headers = headersOf(response)
+  const shown = respond(visit, new Response(null, { status: bodyless(status), headers }))
+  for (const [name, value] of shown.headers) if (OURS.has(name)) response.setHeader(name, value)
+}
+
+/** Node's headers, used as a Response's. */
+function carrierOf(response: NodeResponse): Carrier {
+  const get = (name: string): string | null => {
+    const value = response.getHeader(name)
+    return value === undefined ? null : String(value)
+  }
+  return {
+    get,
+    set: (name, value) => void response.setHeader(name, value),
+    append(name, value) {
+      const before = get(name)
+      response.setHeader(name, before === null ? value : `${before}, ${value}`)
+    },
+  }
 }
 
 /** HTTP/2 has it on the stream alone. */
@@ -302,13 +333,16 @@ async function send(response: NodeResponse, answer: Reply | Response): Promise<v
 /** Longer bodies are not worth a copy. */
 const SHORT = 65_536
 
-type Bytes = { from(bytes: Uint8Array): { toString(encoding: 'latin1'): string } }
+type Bytes = { from(bytes: Uint8Array | string): { toString(encoding: 'latin1'): string } }
 
-/** A short body goes out as a string of its bytes: Node then sends it in one piece with the headers. */
+/**
+ * A short body goes out as a string of its bytes: Node then sends it in one piece with the headers, and writes those as it is told
+ * to write the body. A challenge's description may be Latin-1.
+ */
 function endWith(response: NodeResponse, body: Reply['body']): void {
   const { Buffer: buffers } = globalThis as { Buffer?: Bytes }
   if (body === null) response.end()
-  else if (typeof body === 'string' || !buffers || body.length > SHORT) response.end(body)
+  else if (!buffers || body.length > SHORT) response.end(body)
   else response.end(buffers.from(body).toString('latin1'), 'latin1')
 }
 

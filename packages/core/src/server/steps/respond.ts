@@ -103,22 +103,28 @@ function accountSize(offers: readonly Offer[], challenges: readonly string[]): v
 export function attachReceipt(answer: Response, receipt: string): Response {
   const response = forward(answer)
   // A response without a body may be a constant of the application, sent to many.
-  if (response.body === null) return addHeaders(new Response(null, response), receipt)
+  if (response.body === null) return addTo(new Response(null, response), receipt)
   try {
-    return addHeaders(response, receipt)
+    return addTo(response, receipt)
   } catch {
     // What fetch() returned has immutable headers.
-    return addHeaders(new Response(response.body, response), receipt)
+    return addTo(new Response(response.body, response), receipt)
   }
 }
 
-function addHeaders(response: Response, receipt: string): Response {
-  const { headers } = response
+function addTo(response: Response, receipt: string): Response {
+  addHeaders(response.headers, receipt)
+  return response
+}
+
+/** The headers of an answer, of whatever kind. */
+export type Carrier = Pick<Headers, 'get' | 'set' | 'append'>
+
+export function addHeaders(headers: Carrier, receipt: string): void {
   headers.set('Payment-Receipt', receipt)
   headers.set('Cache-Control', privately(headers.get('Cache-Control')))
   headers.append('Vary', VARY)
   headers.append('Access-Control-Expose-Headers', EXPOSED)
-  return response
 }
 
 /** Keeps what the application said of caching, but for the leave to share. */
