@@ -19,6 +19,7 @@ import { proof } from './method/proof.js'
 import { receipt as methodReceipt } from './method/receipt.js'
 import { recovery } from './method/recovery.js'
 import { replay } from './method/replay.js'
+import { verdict } from './method/verdict.js'
 import { binding } from './wire/binding.js'
 import { caching } from './wire/caching.js'
 import { challenge } from './wire/challenge.js'
@@ -49,6 +50,7 @@ export function methodCases(options: { copies?: number } = {}): readonly Case<Be
   return [
     ...methodChallenge,
     ...proof,
+    ...verdict,
     ...methodBinding,
     ...replay,
     ...concurrency(options),

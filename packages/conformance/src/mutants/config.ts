@@ -148,7 +148,7 @@ export const config: readonly Mutant[] = [
     id: 'config/answers-are-not-kept',
     breaks: 'The answer is not recorded, so who loses it has paid for nothing.',
     threats: [10],
-    caughtBy: ['recovery/lost-response', 'idempotency/same-credential'],
+    caughtBy: ['recovery/lost-response', 'recovery/torn-page', 'idempotency/same-credential'],
     seams: () => ({ wrapped: false }),
   },
   {

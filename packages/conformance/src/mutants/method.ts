@@ -4,6 +4,7 @@
  * @module
  */
 import { Outcome, type Method } from '@polyrail/core'
+import type { Seams } from '../bench.js'
 import { token } from '../reference/token.js'
 import type { Mutant } from './mutant.js'
 
@@ -137,6 +138,63 @@ export const method: readonly Mutant[] = [
     seams: () => ({ method: (real) => ({ ...real, payer: () => 'somebody' }) }),
   },
   {
+    id: 'method/knows-one-no',
+    breaks: 'Every answer of validate but a whole refusal counts as a yes.',
+    threats: [21, 22],
+    caughtBy: ['verdict/no-in-any-words'],
+    seams: () =>
+      hooked((real) => ({
+        async validate(presented) {
+          const validated = await real.validate?.(presented)
+          const isEvidence = typeof validated === 'object' && validated && 'memo' in validated
+          if (isEvidence || Outcome.isRejected(validated)) return validated
+          return { memo: crypto.randomUUID() }
+        },
+      })),
+  },
+  {
+    id: 'method/any-reference-is-money',
+    breaks: 'Whatever has a reference counts as settled: failed, pending, declined.',
+    threats: [9, 11],
+    caughtBy: ['verdict/no-such-status'],
+    seams: () =>
+      hooked((real) => ({
+        async settle(presented) {
+          const outcome = await real.settle(presented)
+          return 'reference' in outcome ? { reference: outcome.reference } : outcome
+        },
+      })),
+  },
+  {
+    id: 'method/names-the-nameless',
+    breaks: 'A proof without a name is taken all the same, under one made up for the visit.',
+    threats: [3],
+    caughtBy: ['verdict/nameless-proof'],
+    seams: () =>
+      hooked((real) => ({
+        async replayKey(presented) {
+          const name: unknown = await real.replayKey?.(presented)
+          return typeof name === 'string' && name !== '' ? name : crypto.randomUUID()
+        },
+      })),
+  },
+  {
+    id: 'method/receipt-or-nothing',
+    breaks: 'A settlement whose receipt cannot be written is treated as if nobody knew of it.',
+    threats: [9, 10],
+    caughtBy: ['verdict/odd-receipt'],
+    seams: () =>
+      hooked((real) => ({
+        async settle(presented) {
+          const outcome = await real.settle(presented)
+          JSON.stringify(outcome)
+          const { timestamp } = outcome as { timestamp?: unknown }
+          if (typeof timestamp === 'number') throw new TypeError('not a date')
+          return outcome
+        },
+      })),
+  },
+  {
     id: 'method/asks-oddly',
     breaks: 'The amount is written in exponent form, which readers take for different prices.',
     threats: [23],
@@ -153,6 +211,14 @@ async function settleAgain(
   const outcome = await real.settle({ ...presented, validated })
   return { reference: 'reference' in outcome ? outcome.reference : 'none' }
 }
+
+/** Seams that put hooks around the ones that the server is given, those of a case included. */
+const hooked = (wrap: (real: Method.Server) => Partial<Method.Server>): Seams => ({
+  config: (given) => ({
+    ...given,
+    methods: given.methods.flat().map((method) => ({ ...method, ...wrap(method) })),
+  }),
+})
 
 /** Seams that put something around the settlement. */
 const settling = (wrap: (real: Settle) => Settle) => ({

@@ -127,6 +127,23 @@ export const server: readonly Mutant[] = [
       ),
   },
   {
+    id: 'server/one-spelling',
+    breaks:
+      'A credential is known by its whole header, so that another spelling of the scheme makes it a used one.',
+    threats: [10],
+    caughtBy: ['replay/other-spelling'],
+    seams: () => {
+      const used = new Set<string>()
+      return serving((real) => async (request) => {
+        const said = request.headers.get('authorization') ?? ''
+        const [, proof = ''] = said.split(/ +/)
+        if (used.has(proof) && !used.has(said)) return real(reauthorized(request, undefined))
+        if (proof) used.add(proof).add(said)
+        return real(request)
+      })
+    },
+  },
+  {
     id: 'server/takes-the-last-credential',
     breaks: 'Of two credentials the last one is tried.',
     threats: [1],

@@ -52,6 +52,23 @@ export const store: readonly Mutant[] = [
     }),
   },
   {
+    id: 'store/forgets-renewals',
+    breaks: 'A lease is never renewed, so whoever comes after it has the page made again.',
+    threats: [2],
+    caughtBy: ['concurrency/slow-page'],
+    seams: () => ({
+      store: (real) => ({
+        ...real,
+        update(key, change, options) {
+          const next = change(options.from)
+          return isRenewal(options.from, next)
+            ? Promise.resolve(next)
+            : real.update(key, change, options)
+        },
+      }),
+    }),
+  },
+  {
     id: 'store/one-a-server',
     breaks: 'Each server keeps its own store, so what is used here is fresh there.',
     threats: [1, 2],
@@ -99,3 +116,12 @@ function living(real: Store.Store, life: (ttl: number) => number): Store.Store {
     claim: (entries) => real.claim(entries.map((entry) => ({ ...entry, ttl: life(entry.ttl) }))),
   }
 }
+
+/** True when nothing changes but the end of a lease that runs on. */
+function isRenewal(from: unknown, next: unknown): boolean {
+  const [before, after] = [from ?? {}, next ?? {}] as [Lease, Lease]
+  const isSame = before.state === after.state && before.owner === after.owner
+  return isSame && Number(after.until) > Number(before.until)
+}
+
+type Lease = { state?: string; owner?: string; until?: number }

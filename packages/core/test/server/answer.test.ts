@@ -87,7 +87,7 @@ describe('the answer given again', () => {
     expect(runs()).toBe(1)
   })
 
-  test('is for the credential however its scheme is written [core-031]', async () => {
+  test('is for the credential however its scheme is written', async () => {
     const { route, runs } = wrap(() => new Response('mine'))
     const { authorization } = await buy(route)
     for (const scheme of ['payment ', 'PAYMENT ', 'Payment   '])

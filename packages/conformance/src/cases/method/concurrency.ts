@@ -54,6 +54,7 @@ export const concurrency = ({ copies = 100 }: { copies?: number }): readonly Cas
       must((await site.settled()) <= 1, 'one proof moved money more than once')
     },
   },
+  slowPage,
 ]
 
 /**
@@ -71,6 +72,33 @@ export function concurrentCopies({ copies }: { copies: number }): Case<Bench> {
     title: `${copies} copies of one credential at once: one settlement, one delivery`,
     run: async ({ open }) => race([open()], copies),
   }
+}
+
+const slowPage: Case<Bench> = {
+  id: 'concurrency/slow-page',
+  requirements: ['core-071', 'core-073'],
+  threats: [2],
+  title: 'a page that takes longer than any lease on the payment is made once',
+  async run({ open, rail }) {
+    // The rail is not in question, and its network may be slower than so short a lease.
+    const { validate: _, payer: __, ...method } = rail.server
+    const hooks = { replayKey: () => crypto.randomUUID(), settle: () => ({ reference: 'none' }) }
+    const config = {
+      methods: [{ ...method, ...hooks }],
+      deadlines: { settle: 150, lease: 300, wait: 3000 },
+    }
+    const site = open({ config })
+    site.page(async () => {
+      await pause(1200)
+      return new Response('slow')
+    })
+    const headers = { authorization: await site.pay(await site.send()) }
+    const first = site.send({ headers })
+    await pause(700)
+    for (const answer of await Promise.all([first, site.send({ headers })]))
+      must(answer.text === 'slow', 'a copy of a slow visit gets something else', answer)
+    must(site.served() === 1, `a slow page was made ${site.served()} times for one payment`)
+  },
 }
 
 async function race(sites: readonly Site[], copies: number, at?: string): Promise<void> {
@@ -96,3 +124,5 @@ async function race(sites: readonly Site[], copies: number, at?: string): Promis
       answer,
     )
 }
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -177,6 +177,26 @@ export const recovery: readonly Case<Bench>[] = [
       must(site.served() === 1, 'a large page is made twice for one payment')
     },
   },
+  {
+    id: 'recovery/torn-page',
+    requirements: ['core-032', 'charge-018'],
+    threats: [9, 10],
+    title: 'a page that breaks off on its way is owed whole, without a second payment',
+    async run({ open }) {
+      const site = open()
+      let runs = 0
+      site.page(() => new Response(++runs === 1 ? torn('half a ') : 'whole page'))
+      const authorization = await site.pay(await site.send())
+      const headers = { authorization }
+      const first = await site.fetch(new Request(site.url, { headers }))
+      must(first.status < 400, `a page that streams arrives as a ${first.status}`)
+      const text = await first.text().catch(() => undefined)
+      must(text === undefined, `a page that breaks off ends as if it were whole: ${text}`)
+      const again = await site.send({ headers })
+      must(again.text === 'whole page', 'who got half a page has to pay for the other', again)
+      must((await site.settled()) === 1, 'a page that breaks off is paid for twice')
+    },
+  },
 ]
 
 async function fail({ open, rail }: Bench, kind: Fault) {
@@ -234,4 +254,16 @@ async function whenFree(site: Site, change: Change): Promise<Answer> {
 
 function explode(): never {
   throw new Error('the page exploded')
+}
+
+/** A body that comes slowly, and breaks off. */
+function torn(text: string): ReadableStream<Uint8Array> {
+  let pulls = 0
+  return new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+      if (++pulls > 1) throw new Error('the upstream broke off')
+      controller.enqueue(new TextEncoder().encode(text))
+    },
+  })
 }

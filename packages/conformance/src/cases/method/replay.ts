@@ -25,6 +25,22 @@ export const replay: readonly Case<Bench>[] = [
     },
   },
   {
+    id: 'replay/other-spelling',
+    requirements: ['core-070'],
+    threats: [10],
+    title: 'a credential is the same however its scheme is written, and gets the same page',
+    async run({ open }) {
+      const site = open()
+      const { authorization, answer } = await buy(site)
+      for (const scheme of ['payment ', 'PAYMENT ', 'Payment  ']) {
+        const spelled = authorization.replace(/^Payment /, scheme)
+        const again = await site.send({ headers: { authorization: spelled } })
+        must(again.text === answer.text, `"${scheme}" makes another credential of it`, again)
+      }
+      must(site.served() === 1, `the page was made ${site.served()} times for one payment`)
+    },
+  },
+  {
     id: 'replay/plain-route',
     requirements: ['core-001', 'charge-011', 'charge-017', 'charge-018'],
     threats: [1],
