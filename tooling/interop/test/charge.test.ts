@@ -104,7 +104,7 @@ describe.each(directions)('$payer.name pays $paid.name', (direction) => {
     await expectSale(direction, mode, { scene: await ledger.enter({ payer }) })
   })
 
-  test.each([pull, push, sponsored])('$name, by an access key', async (mode) => {
+  test.each(each)('$name, by an access key', async (mode) => {
     const scene = await ledger.enter()
     await expectSale(direction, mode, { scene, account: await delegate(scene) })
   })

@@ -14,25 +14,25 @@ import { createBank, deployed, deployedMethods, ours, type Prices } from './poin
 const prices: Prices = { points: '10' }
 const headerOf = (response: Response) => response.headers.get('www-authenticate') ?? ''
 
-describe.each([['beyond Latin-1', '— 5 € ☕ 𝄞 "fresh" \\u0041 \\\\']])(
-  'a description %s',
-  (_, description) => {
-    test('of the deployed server is read by our client', async () => {
-      const bank = createBank()
-      await using page = await open(deployed.guard(prices, bank, { description }))
-      const { headers } = await fetch(page.url)
-      expect(OurChallenge.parse(headers)).toMatchObject([{ description }])
-      expect((await ours.wallet(['points'], bank).fetch(page.url)).status).toBe(200)
-    })
+describe.each([
+  ['beyond Latin-1', '— 5 € ☕ 𝄞 "fresh" \\u0041 \\\\'],
+  ['in Latin-1', 'Crème brûlée'],
+])('a description %s', (_, description) => {
+  test('of the deployed server is read by our client', async () => {
+    const bank = createBank()
+    await using page = await open(deployed.guard(prices, bank, { description }))
+    const { headers } = await fetch(page.url)
+    expect(OurChallenge.parse(headers)).toMatchObject([{ description }])
+    expect((await ours.wallet(['points'], bank).fetch(page.url)).status).toBe(200)
+  })
 
-    test('of our server is read by the deployed client', async () => {
-      const bank = createBank()
-      await using page = await open(ours.guard(prices, bank, { description }))
-      expect(Challenge.fromResponse(await fetch(page.url)).description).toBe(description)
-      expect((await deployed.wallet(['points'], bank).fetch(page.url)).status).toBe(200)
-    })
-  },
-)
+  test('of our server is read by the deployed client', async () => {
+    const bank = createBank()
+    await using page = await open(ours.guard(prices, bank, { description }))
+    expect(Challenge.fromResponse(await fetch(page.url)).description).toBe(description)
+    expect((await deployed.wallet(['points'], bank).fetch(page.url)).status).toBe(200)
+  })
+})
 
 test('a character beyond Latin-1 is written \\uXXXX on both sides, for no header could carry it', async () => {
   for (const { guard } of [deployed, ours]) {
