@@ -273,7 +273,7 @@ function isDecoded(challenge: Challenge | Wire): challenge is Challenge {
 function isWire(params: Partial<Wire>): params is Wire {
   return (
     !!params.id &&
-    !!params.request &&
+    params.request !== undefined &&
     params.realm !== undefined &&
     methodName.test(params.method ?? '') &&
     intentName.test(params.intent ?? '')
