@@ -14,5 +14,13 @@ export type { Capabilities, Fault, Rail, Tampered } from './rail.js'
 export * as reference from './reference/index.js'
 export { line, summary } from './report.js'
 export { run, type Report, type Result } from './run.js'
+export { storeCases } from './cases/store/index.js'
+export {
+  createStoreBench,
+  storeSuite,
+  type CreateStore,
+  type StoreBench,
+  type StoreTraits,
+} from './store.js'
 export { suite, type Test } from './suite.js'
 export { traits, wire, type Wire } from './wire.js'

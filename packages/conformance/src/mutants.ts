@@ -16,6 +16,7 @@ import { suite } from './suite.js'
 import { Mpp } from '@polyrail/core/client'
 
 export type { Mutant } from './mutants/mutant.js'
+export { huntStore, storeMutants, type StoreMutant } from './mutants/stock.js'
 
 /** Every mutant, whatever it breaks. */
 export const mutants: readonly Mutant[] = [...store, ...method, ...config, ...server, ...client]
