@@ -188,8 +188,6 @@ async function follow(
   const receipt = await network.readReceipt(hash, { signal })
   if (receipt) return finish(receipt, payment, context)
   if (time >= dead) return refuse('expired')
-  if (time >= validBefore)
-    return Outcome.indeterminate({ attempt: { hash }, retryAfter: FINALITY_MARGIN })
   const sent = await send(payment, context)
   // A chain without new blocks has no later time to show; its node knows the time all the same.
   const late = sent.status === 'refused' && sent.reason === 'expired' && Date.now() / 1000 >= dead
