@@ -347,6 +347,16 @@ describe('a sponsor', () => {
     expect(await problem(answer)).toMatchObject({ status: 503, code: 'offer-unavailable' })
   })
 
+  test('whose signer signs as somebody else is nobody’s fault who pays', async () => {
+    const sign = ({ hash }: { hash: Bytes }) => local.payer.sign({ hash })
+    const shop = open({ feePayer: { address: sponsor.address, sign } })
+    const { challenge, raw } = await forge(shop)
+    const before = await local.settled()
+    const answer = await shop.show({ challenge }, raw)
+    expect(await problem(answer)).toMatchObject({ status: 503, code: 'settlement-unavailable' })
+    expect(await local.settled()).toBe(before)
+  })
+
   test('must be able to sign, within limits that make sense', () => {
     const account = { address: sponsor.address }
     expect(() => open({ feePayer: account })).toThrow(/must sign hashes/)

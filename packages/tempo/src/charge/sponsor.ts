@@ -4,7 +4,8 @@
  * @module
  */
 import { Errors, type Store } from '@polyrail/core'
-import { keccak256, parseSignature, type LocalAccount } from 'viem'
+import { recoverAddress } from '#secp256k1'
+import { isAddressEqual, keccak256, parseSignature, type LocalAccount } from 'viem'
 import { Transaction } from 'viem/tempo'
 import { currencyOf, type Address, type Hex } from '../constants.js'
 import type { Network } from '../network.js'
@@ -102,6 +103,9 @@ export async function cosign(
   })
   const { r, s, yParity } = parseSignature(await account.sign({ hash: payload }))
   const feePayerSignature = { r: BigInt(r), s: BigInt(s), yParity }
+  // A signer elsewhere may be at fault; the payer, whom the chain would refuse for it, is not.
+  if (!isAddressEqual(recoverAddress(payload, feePayerSignature), account.address))
+    throw new Error(`tempo/charge: the fee payer ${account.address} did not sign as itself.`)
   const signed: Envelope = { ...envelope, feeToken, feePayerSignature }
   const raw = TxEnvelope.serialize(signed)
   return { raw, hash: keccak256(raw) }
