@@ -1,0 +1,182 @@
+/**
+ * A store on Redis or Valkey, over ioredis, iovalkey or node-redis.
+ *
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import type { Store } from '@polyrail/core'
+import { guard, type Options } from './guard.js'
+import { channelOf, type Run } from './lua.js'
+import { scripted } from './scripted.js'
+import { createWaiters } from './waiters.js'
+
+/**
+ * Makes a store of a connected client. Each step is one Lua script and one round trip; waiting servers are woken through
+ * pub/sub, on a second connection that is made when somebody first waits.
+ *
+ * Redis must not drop keys by itself (`maxmemory-policy noeviction`) and should write to disk (`appendonly yes`): a claim
+ * that is forgotten lets its proof pay twice. On a cluster all keys of a claim must lie together: give a prefix in braces.
+ *
+ * @param client - An ioredis, iovalkey or node-redis client. Stays yours: closing it closes the second one.
+ * @param options.prefix - Stands before every key, such as `'{shop}:'`.
+ * @param options.timeout - Milliseconds for one step (5,000).
+ * @throws TypeError when the client is none of these.
+ * @example
+ * import { Redis } from 'ioredis'
+ * const store = redis(new Redis(process.env.REDIS_URL, { enableOfflineQueue: false }))
+ * @see core draft, Concurrent Request Handling
+ */
+export function redis(client: redis.Client, options: Options = {}): redis.Redis {
+  const speaker = 'evalSha' in client ? node(client) : io(client)
+  const listener = createListener(speaker)
+  const { wait } = createWaitersOn(listener)
+  client.on('end', listener.close)
+  const store = guard({ ...scripted('redis', cached(speaker), speaker.get), wait }, options)
+  return { ...store, wait: store.wait ?? wait, close: listener.close }
+}
+
+export declare namespace redis {
+  type Client = Io | Node
+  /** A store that wakes, and whose second connection can be closed. */
+  type Redis = Store.Store & Required<Pick<Store.Store, 'wait'>> & { close(): void }
+
+  /** What is used of ioredis and iovalkey. */
+  type Io = {
+    evalsha(sha: string, keys: number, ...args: string[]): Promise<unknown>
+    eval(script: string, keys: number, ...args: string[]): Promise<unknown>
+    get(key: string): Promise<string | null>
+    on(event: string, listener: (...args: string[]) => void): unknown
+    duplicate(): {
+      on(event: string, listener: (...args: string[]) => void): unknown
+      subscribe(channel: string): Promise<unknown>
+      unsubscribe(channel: string): Promise<unknown>
+      disconnect(): void
+    }
+  }
+
+  /** What is used of node-redis. */
+  type Node = {
+    evalSha(sha: string, options: Scripted): Promise<unknown>
+    eval(script: string, options: Scripted): Promise<unknown>
+    get(key: string): Promise<unknown>
+    on(event: string, listener: () => void): unknown
+    duplicate(): {
+      on(event: string, listener: () => void): unknown
+      connect(): Promise<unknown>
+      subscribe(
+        channel: string,
+        listener: (message: string, channel: string) => void,
+      ): Promise<unknown>
+      unsubscribe(channel: string): Promise<unknown>
+      destroy?(): unknown
+      disconnect(): unknown
+    }
+  }
+  type Scripted = { keys: string[]; arguments: string[] }
+}
+
+/** The two families of clients in one shape. */
+type Speaker = {
+  get(key: string): Promise<string | null>
+  evalSha: Run
+  eval: Run
+  /** Opens a connection that only listens. */
+  listen(hear: (channel: string) => void): Promise<Ear>
+}
+
+type Ear = {
+  subscribe(channel: string): Promise<unknown>
+  unsubscribe(channel: string): Promise<unknown>
+  close(): unknown
+}
+
+function io(client: redis.Io): Speaker {
+  if (typeof client.evalsha !== 'function')
+    throw new TypeError('redis() takes a client of ioredis, iovalkey or node-redis.')
+  return {
+    get: (key) => client.get(key),
+    evalSha: (sha, keys, args) => client.evalsha(sha, keys.length, ...keys, ...args),
+    eval: (script, keys, args) => client.eval(script, keys.length, ...keys, ...args),
+    async listen(hear) {
+      const ear = client.duplicate()
+      ear.on('error', ignore)
+      ear.on('message', hear)
+      return {
+        subscribe: (channel) => ear.subscribe(channel),
+        unsubscribe: (channel) => ear.unsubscribe(channel),
+        close: () => ear.disconnect(),
+      }
+    },
+  }
+}
+
+function node(client: redis.Node): Speaker {
+  const scripted = (keys: readonly string[], args: readonly string[]): redis.Scripted => ({
+    keys: [...keys],
+    arguments: [...args],
+  })
+  return {
+    get: (key) => client.get(key) as Promise<string | null>,
+    evalSha: (sha, keys, args) => client.evalSha(sha, scripted(keys, args)),
+    eval: (script, keys, args) => client.eval(script, scripted(keys, args)),
+    async listen(hear) {
+      const ear = client.duplicate()
+      ear.on('error', ignore)
+      await ear.connect()
+      return {
+        subscribe: (channel) => ear.subscribe(channel, (_, channel) => hear(channel)),
+        unsubscribe: (channel) => ear.unsubscribe(channel),
+        close: () => ear.destroy?.() ?? ear.disconnect(),
+      }
+    },
+  }
+}
+
+/** Says only a script's name; the whole script when the server does not know it yet, or no more. */
+function cached({ evalSha, eval: evaluate }: Speaker): Run {
+  const names = new Map<string, string>()
+  return async (script, keys, args) => {
+    let sha = names.get(script)
+    if (sha === undefined)
+      names.set(script, (sha = createHash('sha1').update(script).digest('hex')))
+    try {
+      return await evalSha(sha, keys, args)
+    } catch (cause) {
+      if (!(cause instanceof Error && cause.message.startsWith('NOSCRIPT'))) throw cause
+      return evaluate(script, keys, args)
+    }
+  }
+}
+
+type Listener = { hear: (channel: string) => void; ear(): Promise<Ear>; close(): void }
+
+/** The second connection: made when first needed, made anew when that failed. */
+function createListener(speaker: Speaker): Listener {
+  let opening: Promise<Ear> | undefined
+  const listener: Listener = {
+    hear: ignore,
+    ear() {
+      opening ??= speaker.listen((channel) => listener.hear(channel))
+      opening.catch(() => (opening = undefined))
+      return opening
+    },
+    close() {
+      void opening?.then((ear) => ear.close(), ignore)
+      opening = undefined
+    },
+  }
+  return listener
+}
+
+function createWaitersOn(listener: Listener) {
+  const prefix = channelOf('')
+  const waiters = createWaiters(async (key) => {
+    const ear = await listener.ear()
+    await ear.subscribe(channelOf(key))
+    return () => ear.unsubscribe(channelOf(key)).then(undefined, ignore)
+  })
+  listener.hear = (channel) => waiters.wake(channel.slice(prefix.length))
+  return waiters
+}
+
+const ignore = (): void => undefined
