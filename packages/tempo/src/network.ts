@@ -282,7 +282,8 @@ async function send(client: Client, { raw, hash }: { raw: Hex; hash: Hex }, sign
   }
   await client.request({ method: 'eth_sendRawTransaction', params: [raw] }, { ...ONCE, signal })
   for (;;) {
-    const receipt = await readReceipt(client, hash, { signal })
+    // It is sent by now: a look that fails is no answer.
+    const receipt = await readReceipt(client, hash, { signal }).catch(() => undefined)
     if (receipt) return receipt
     await new Promise((resolve) => setTimeout(resolve, PAUSE))
     signal.throwIfAborted()

@@ -9,10 +9,11 @@ import { Mpp, Store } from '@polyrail/core/server'
 import { tempo as paying } from '@polyrail/tempo/client'
 import { tempo } from '@polyrail/tempo/server'
 import { createServer } from 'node:http'
-import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { concat, createClient, fallback, http, numberToHex, slice } from 'viem'
 import { Account, Transaction } from 'viem/tempo'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { lay } from './line.ts'
 import { call, resign, start, unsigned } from './rail.ts'
 import { problem, read, refusal, secretKey, shops, type Bytes, type Options } from './shop.ts'
 
@@ -125,10 +126,13 @@ describe('a route', () => {
     [{ recipient: 'bob' }, /address/],
     [{ currency: 'usd' }, /address/],
     [{ memo: '0x1234' }, /32 bytes/],
-  ])('cannot be defined with %o [tempo-charge-012 tempo-charge-013 tempo-charge-014 tempo-charge-015 tempo-charge-016 tempo-charge-018 tempo-charge-019 tempo-charge-058]', (route, message) => {
-    expect(define(route)).toThrow(TypeError)
-    expect(define(route)).toThrow(message)
-  })
+  ])(
+    'cannot be defined with %o [tempo-charge-012 tempo-charge-013 tempo-charge-014 tempo-charge-015 tempo-charge-016 tempo-charge-018 tempo-charge-019 tempo-charge-058]',
+    (route, message) => {
+      expect(define(route)).toThrow(TypeError)
+      expect(define(route)).toThrow(message)
+    },
+  )
 
   test('asks for amounts of any size, to the last digit', async () => {
     const amounts = {
@@ -518,12 +522,33 @@ describe('when the chain fails', () => {
     expect((await shop.ask(await shop.pay())).status).toBe(200)
     const authorization = await shop.pay()
     await line.cut()
+    // The other side must notice, so that the next call needs a connection.
+    await new Promise((resolve) => setTimeout(resolve, 50))
     expect(await problem(await shop.ask(authorization))).toMatchObject({
       status: 503,
       code: 'settlement-unavailable',
     })
     await line.mend()
     expect((await shop.ask(authorization)).status).toBe(200)
+    await line.cut()
+  })
+
+  test('to be reached once it has the transaction, and cannot wait itself: nobody knows, and the page is owed', async () => {
+    const line = await lay(local.chain.rpcUrl)
+    const shop = open({ rpcUrl: line.url, settle: 3000 })
+    expect((await shop.ask(await shop.pay())).status).toBe(200)
+    const authorization = await shop.pay()
+    const before = await local.settled()
+    using _ = local.chain.fault({ method, fail: { code: -32601, message: 'no such method' } })
+    await local.chain.pause()
+    const asked = shop.ask(authorization)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await line.cut()
+    expect(await problem(await asked)).toMatchObject({ code: 'payment-indeterminate' })
+    await line.mend()
+    await local.chain.resume()
+    expect((await until(() => shop.ask(authorization))).status).toBe(200)
+    expect(await local.settled()).toBe(before + 1)
     await line.cut()
   })
 
@@ -603,32 +628,5 @@ async function until(ask: () => Promise<Response>): Promise<Response> {
     const answer = await ask()
     if (![409, 503].includes(answer.status) || turns > 50) return answer
     await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-}
-
-/** A line to a server that can be cut, so that connections are refused, and mended. */
-async function lay(target: string) {
-  const { port: far } = new URL(target)
-  const sockets = new Set<Socket>()
-  const server = createTcpServer((near) => {
-    const other = connect(Number(far), '127.0.0.1')
-    for (const socket of [near, other]) sockets.add(socket.on('error', () => socket.destroy()))
-    near.pipe(other).pipe(near)
-  })
-  const listen = (port: number) =>
-    new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-  await listen(0)
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}`,
-    mend: () => listen(port),
-    async cut() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const socket of sockets) socket.destroy()
-      sockets.clear()
-      await closed
-      // Lets the other side notice, so that the next call needs a connection.
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    },
   }
 }

@@ -252,6 +252,22 @@ describe('a pushed transaction that the node does not know', () => {
     expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
   })
 
+  test('before its challenge expires, is good when it is back after that', async () => {
+    const shop = open({ route: { expires: 2 } as Options['route'] })
+    const challenge = await shop.challenge()
+    const hash = await send([transfer(challenge)])
+    const fault = local.chain.fault({ fail: 'drop' })
+    expect((await shop.answer(challenge.wire, push(hash))).status).toBe(503)
+    fault.clear()
+    await new Promise((resolve) => setTimeout(resolve, 2200))
+    const other = await shop.answer(challenge.wire, { ...push(hash), more: 'another credential' })
+    expect(await problem(other)).toMatchObject({ code: 'invalid-challenge' })
+    for (let turn = 0; turn < 2; turn++) {
+      const answer = await shop.answer(challenge.wire, push(hash))
+      expect([answer.status, await answer.json()]).toEqual([200, { served: 1 }])
+    }
+  })
+
   test('for want of a connection, is good when it is back', async () => {
     const shop = open()
     const challenge = await shop.challenge()

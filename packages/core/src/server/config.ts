@@ -6,6 +6,7 @@
 import * as ChallengeId from '../ChallengeId.js'
 import type * as Challenge from '../Challenge.js'
 import type { AnyServer, Server } from '../Method.js'
+import type { Ledger } from '../Ledger.js'
 import * as Store from '../Store.js'
 import { createEmitter, warn, type Emitter } from './events.js'
 
@@ -15,6 +16,7 @@ export type Kernel = {
   readonly realm: string
   readonly keyring: ChallengeId.Keyring
   readonly store: Store.Store
+  readonly ledger: Ledger | undefined
   readonly events: Emitter
   readonly expires: number
   readonly deadlines: Deadlines
@@ -47,6 +49,8 @@ export type Config = {
   secretKey?: string | readonly string[] | undefined
   /** Where claims and answers live. Left out: memory, for this process alone. */
   store?: Store.Store | undefined
+  /** Where every step of a payment is written for your books, before its payer hears of it. */
+  ledger?: Ledger | undefined
   /** Seconds that a challenge lives (300). */
   expires?: number | undefined
   deadlines?: Partial<Deadlines> | undefined
@@ -97,6 +101,7 @@ export function createKernel(config: Config): Kernel {
     realm: resolveRealm(config.realm, environment),
     keyring: ChallengeId.keyring(resolveSecret(config.secretKey, environment)),
     store,
+    ledger: checkLedger(config.ledger),
     events,
     expires,
     deadlines,
@@ -125,6 +130,14 @@ function resolveStore(given: Config['store']): Store.Store {
       `The store has no ${missing.join(', ')}: without atomic claims two servers could settle one payment. Make a store of a backend that can compare and set with Store.from.`,
     )
   return store
+}
+
+function checkLedger(ledger: Config['ledger']): Ledger | undefined {
+  if (ledger !== undefined && typeof ledger.write !== 'function')
+    throw new TypeError(
+      'The ledger has no write: make one with @polyrail/ledger/sqlite or /postgres, or `from` of @polyrail/ledger.',
+    )
+  return ledger
 }
 
 function resolveDeadlines(given: Config['deadlines']): Deadlines {

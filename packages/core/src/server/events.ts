@@ -5,31 +5,46 @@
  */
 import type * as Challenge from '../Challenge.js'
 import type * as Errors from '../Errors.js'
+import type { Price } from '../Method.js'
 import type * as Receipt from '../Receipt.js'
 
 type Where = { method: string; url: string }
-type Paid = Where & {
+type Attempt = Where & {
   challenge: Challenge.Challenge
-  receipt: Receipt.Receipt
+  /** Left out where the request says none that its method or the charge draft can read. */
+  price?: Price | undefined
   source?: string | undefined
 }
+type Paid = Attempt & { receipt: Receipt.Receipt }
 
 /** Every event and what it carries. Causes go here only, never to a visitor; no credential does. */
 export type Events = {
   /** A 402 went out. */
-  challenge: Where & { challenges: readonly string[] }
+  challenge: Where & { challenges: readonly string[]; rails: readonly string[] }
+  /** A payment is begun, or taken up where an earlier visit left it. */
+  claimed: Attempt & { resumed: boolean }
   /** The money moved and it is recorded. */
   settled: Paid & { settlement?: unknown }
   /** A paid response goes out with its receipt. */
   delivered: Paid
+  /** Paid, and the answer failed: it is owed, and the same credential may come for it. */
+  owed: Paid & { cause?: unknown }
   /** The recorded answer was given again. */
   replayed: Where & { challengeId: string }
   /** A settlement was known only after its visitor had been told that nobody knows. It is recorded. */
-  late: { challenge: Challenge.Challenge; source: string | undefined; receipt: Receipt.Receipt }
-  /** A credential was refused. */
-  rejected: Where & { problem: Errors.Problem; cause?: unknown }
+  late: Omit<Paid, keyof Where>
+  /** A credential was refused; with its challenge when that is one of this route. */
+  rejected: Where & {
+    problem: Errors.Problem
+    challenge?: Challenge.Challenge | undefined
+    cause?: unknown
+  }
   /** Nobody knows whether the money moved. */
-  indeterminate: Where & { challengeId: string; cause?: unknown }
+  indeterminate: Where & {
+    challengeId: string
+    challenge?: Challenge.Challenge | undefined
+    cause?: unknown
+  }
   /** A rail could not make its offer and dropped out. */
   'offer-failed': Where & { rail: string; cause: unknown }
   /** Something of ours failed: the store, a hook, an operator's key. On the console where nobody listens. */

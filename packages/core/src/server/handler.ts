@@ -11,7 +11,8 @@ import { keepLease } from './lease.js'
 import type { Offer } from './route.js'
 import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
 import { keep, readAnswer } from './steps/answer.js'
-import { advance, type Lease } from './steps/claim.js'
+import { advance } from './steps/claim.js'
+import { tryEnter } from './steps/enter.js'
 import { delivered, owed, type PaymentRecord } from './steps/record.js'
 import { addHeaders, attachReceipt, type Carrier } from './steps/respond.js'
 import { passOn } from './stream.js'
@@ -153,7 +154,7 @@ export function conclude<answer>(
     return last
   } finally {
     if (!isDelivered)
-      void close(lease, visit.isDelivered ? delivered(lease.record) : owed(lease.record))
+      void close(visit, visit.isDelivered ? delivered(lease.record) : owed(lease.record))
   }
 }
 
@@ -226,31 +227,42 @@ async function deliver(
     const good = response.status < 400
     const read = good ? await readAnswer(respond(visit, response), maxAnswerBytes) : response
     if ('pull' in read)
-      return passOn(read, deadlines.lease / 2, (broken) => endStream(lease, stop, broken))
+      return passOn(read, deadlines.lease / 2, (broken) => endStream(visit, stop, broken))
     await stop()
-    await close(lease, isResponse(read) ? owed(lease.record) : delivered(lease.record, keep(read)))
+    await close(visit, isResponse(read) ? owed(lease.record) : delivered(lease.record, keep(read)))
     return read
   } catch (cause) {
     await stop()
-    await close(lease, owed(lease.record))
+    await close(visit, owed(lease.record), cause)
     throw cause
   }
 }
 
 /** What broke off is owed whole. */
 async function endStream(
-  lease: Lease,
+  visit: PaidVisit,
   stop: () => Promise<void> | undefined,
   broken: { cause: unknown } | undefined,
 ): Promise<void> {
+  const { lease } = visit
   await stop()
-  await close(lease, broken ? owed(lease.record) : delivered(lease.record))
+  await close(visit, broken ? owed(lease.record) : delivered(lease.record), broken?.cause)
   if (broken) lease.kernel.events.emit('error', () => broken)
 }
 
 /** Ends the visit's hold on the payment. What cannot be recorded now must not cost the visitor the answer. */
-function close(lease: Lease, next: PaymentRecord): Promise<unknown> {
-  return advance(lease, next).catch((cause: unknown) =>
-    lease.kernel.events.emit('error', () => ({ cause })),
-  )
+function close(visit: PaidVisit, next: PaymentRecord, cause?: unknown): Promise<unknown> {
+  const { bound, lease, inbound, receipt } = visit
+  const { events, ledger } = lease.kernel
+  const isDelivered = next.state === 'delivered'
+  if (!isDelivered) events.emit('owed', () => ({ ...describe(bound, inbound), receipt, cause }))
+  const closing = advance(lease, next)
+  // After the store: what the ledger calls delivered is.
+  const entered =
+    isDelivered && ledger
+      ? closing.then((held) =>
+          held ? tryEnter({ bound, key: lease.key }, 'delivered') : undefined,
+        )
+      : closing
+  return entered.catch((cause: unknown) => events.emit('error', () => ({ cause })))
 }

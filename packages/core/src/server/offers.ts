@@ -16,7 +16,7 @@ import { MethodStore } from './store.js'
 import type { Inbound } from './transport.js'
 
 /** A challenge ready to send. */
-export type Issued = { id: string; header: string }
+export type Issued = { id: string; header: string; offer: Offer }
 
 /**
  * Issues a fresh challenge for every offer that the visitor accepts.
@@ -105,6 +105,7 @@ function create(offer: Offer, visit: Visit, request = offer.encoded): Issued {
     describe(offer, visit.inbound) + (digest === undefined ? '' : `, digest="${digest}"`)
   return {
     id,
+    offer,
     header: `Payment id="${id}", ${head}${request}"${shown}, expires="${expires}", opaque="${opaque}"`,
   }
 }

@@ -6,11 +6,14 @@
 import type * as Errors from '../Errors.js'
 import type { Settled } from '../Outcome.js'
 import type { Receipt } from '../Receipt.js'
+import { priceOf } from './price.js'
 import type { Offer } from './route.js'
 import { replay } from './steps/answer.js'
 import { bind, type Bound } from './steps/bind.js'
 import { capture, isRefusal, refuse, type Captured, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
+import { cameInTime, remember } from './steps/late.js'
+import { tryEnter } from './steps/enter.js'
 import { judge, present, type Judged, type Presentation } from './steps/judge.js'
 import type { PaymentRecord } from './steps/record.js'
 import { replyWith } from './steps/respond.js'
@@ -53,9 +56,10 @@ function answer(
   captured: Captured | Refusal,
   inbound: Inbound,
 ): Verdict | Promise<Verdict> {
-  if (isRefusal(captured)) return refused(offers, captured, { inbound, body: undefined })
+  if (isRefusal(captured))
+    return refused(offers, captured, { inbound, body: undefined, bound: undefined })
   const { token, body } = captured
-  const visit = { inbound, body }
+  const visit: Asked = { inbound, body, bound: undefined }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
   return pay(offers, token, visit).then(
     (paid) => (isRefusal(paid) ? refused(offers, paid, visit) : paid),
@@ -67,19 +71,28 @@ function answer(
   )
 }
 
+/** A request, and what its credential was found to be bound to. */
+type Asked = { inbound: Inbound; body: Uint8Array | undefined; bound: Bound | undefined }
+
 async function pay(
   offers: readonly Offer[],
   token: string,
-  { inbound, body }: { inbound: Inbound; body: Uint8Array | undefined },
+  visit: Asked,
 ): Promise<Verdict | Refusal> {
-  const bound = bind(offers, token, { inbound, body })
+  const { inbound } = visit
+  const bound = bind(offers, token, visit)
   if (isRefusal(bound)) return bound
+  visit.bound = bound
   const reading = present(bound)
   const presentation = reading instanceof Promise ? await reading : reading
   if (isRefusal(presentation)) return presentation
   const claimed = await judgeAndClaim(bound, presentation, { inbound, token })
   if (isRefusal(claimed)) return claimed
-  if ('record' in claimed) return finished(bound, claimed.record, inbound)
+  if ('record' in claimed) return finished(bound, claimed, inbound)
+  bound.offer.kernel.events.emit('claimed', () => ({
+    ...describe(bound, inbound),
+    resumed: !claimed.fresh,
+  }))
   // What an earlier visit settled is only owed.
   if (claimed.lease.record.state === 'settled') return owe(bound, claimed.lease, { inbound })
   const settled = await settle(bound, presentation, claimed)
@@ -96,20 +109,38 @@ function judgeAndClaim(
     idempotencyKey: inbound.header('idempotency-key'),
     scope: bound.scope,
   }
-  const judging = bound.stale ?? judge(bound, presentation, inbound)
+  const judgeNow = () => judge(bound, presentation, inbound)
+  if (bound.stale) return recallLate(bound.stale, bound, { ...visit, judgeNow })
+  const judging = judgeNow()
   return judging instanceof Promise
     ? judging.then((judged) => claimOrRecall(bound, judged, visit))
     : claimOrRecall(bound, judging, visit)
 }
 
+/** A payment that is on record outweighs its challenge's end; so does having come before it, when nobody could judge. */
+async function recallLate(
+  refusal: Refusal,
+  bound: Bound,
+  { judgeNow, ...visit }: Visit & { judgeNow: () => Judged | Promise<Judged | Refusal> },
+): Promise<Claimed> {
+  const earlier = await recall(bound, visit)
+  if (earlier) return earlier
+  if (!bound.isLate || !(await cameInTime(bound, visit))) return refusal
+  return claimOrRecall(bound, await judgeNow(), visit)
+}
+
 /** A refusal for what may have changed since does not outweigh a payment that is on record. */
 async function recallOr(refusal: Refusal, bound: Bound, visit: Visit): Promise<Claimed> {
-  const earlier = (bound.stale || refusal.recoverable) && (await recall(bound, visit))
+  const earlier = refusal.recoverable && (await recall(bound, visit))
+  if (!earlier && refusal.refused.status === 503) await remember(bound, visit)
   return earlier || refusal
 }
 
-const claimOrRecall = (bound: Bound, judged: Judged | Refusal, visit: Visit): Promise<Claimed> =>
-  isRefusal(judged) ? recallOr(judged, bound, visit) : claim(bound, judged, visit)
+function claimOrRecall(bound: Bound, judged: Judged | Refusal, visit: Visit): Promise<Claimed> {
+  if (isRefusal(judged)) return recallOr(judged, bound, visit)
+  bound.payer = judged.payer
+  return claim(bound, judged, visit)
+}
 
 /** The money is here and on record; the resource is owed. */
 function owe(
@@ -128,11 +159,17 @@ function owe(
   return { status: 'paid', bound, lease, receipt, settlement, inbound, isDelivered: false }
 }
 
-function finished(bound: Bound, record: PaymentRecord, inbound: Inbound): Verdict | Refusal {
+async function finished(
+  bound: Bound,
+  { record, key }: { record: PaymentRecord; key: string },
+  inbound: Inbound,
+): Promise<Verdict | Refusal> {
   if (record.problem) return { refused: record.problem }
   if (!record.answer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
-  const { events } = bound.offer.kernel
+  const { events, ledger } = bound.offer.kernel
+  // The server that delivered it may have died before the ledger heard of it.
+  if (ledger) await tryEnter({ bound, key }, 'delivered')
   events.emit('replayed', () => ({
     method: inbound.method,
     url: inbound.url,
@@ -142,30 +179,33 @@ function finished(bound: Bound, record: PaymentRecord, inbound: Inbound): Verdic
 }
 
 /** A paid visit, as events tell it. */
-export const describe = ({ challenge, source }: Bound, { method, url }: Inbound) => ({
+export const describe = ({ challenge, source, offer }: Bound, { method, url }: Inbound) => ({
   method,
   url,
   challenge,
+  price: priceOf(offer.method, challenge.request),
   source,
 })
 
 function refused(
   offers: readonly Offer[],
   refusal: Refusal,
-  visit: { inbound: Inbound; body: Uint8Array | undefined },
+  visit: Asked,
 ): Verdict | Promise<Verdict> {
   const { events } = (offers[0] as Offer).kernel
   const { method, url } = visit.inbound
   const { refused: problem, cause } = refusal
+  const challenge = visit.bound?.challenge
   if (problem.code === 'payment-indeterminate')
     events.emit('indeterminate', () => ({
       method,
       url,
       challengeId: String(problem.challengeId),
+      challenge,
       cause,
     }))
   else if (problem.code !== 'payment-required')
-    events.emit('rejected', () => ({ method, url, problem, cause }))
+    events.emit('rejected', () => ({ method, url, problem, challenge, cause }))
   const replying = replyWith(offers, refusal, visit)
   return replying instanceof Promise
     ? replying.then((made) => ({ status: 'refused', ...made }))

@@ -180,6 +180,27 @@ describe('settle', () => {
     expect(settled).toEqual([])
   })
 
+  test('a network that could not be asked in time is asked after the challenge has expired, for that credential alone', async () => {
+    let isDown = true
+    const validate = () => {
+      if (isDown) throw Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })
+      return true
+    }
+    const { mpp, settled } = createTill({ validate: untyped(validate) })
+    const route = plain(mpp.charge({ ...price, expires: 1 }))
+    const challenge = await challengeOf(route)
+    const [early, other] = [credential(challenge, 'early'), credential(challenge, 'other')]
+    expect(await refusal(route(present(early)))).toEqual([503, 'settlement-unavailable'])
+    await sleep(1100)
+    isDown = false
+    expect(await refusal(route(present(other)))).toEqual([402, 'invalid-challenge'])
+    const dearer = plain(mpp.charge({ ...price, amount: '99', expires: 1 }))
+    expect(await refusal(dearer(present(early)))).toEqual([402, 'invalid-challenge'])
+    expect((await route(present(early))).status).toBe(200)
+    expect(await refusal(route(present(early)))).toEqual([402, 'invalid-challenge'])
+    expect(settled).toEqual(['early'])
+  })
+
   test('a claim that takes longer than its lease settles nothing, for another may by then (threat 2)', async () => {
     const memory = Store.memory()
     const store: Store.Store = {

@@ -20,12 +20,16 @@ export type Bound = {
   challenge: Challenge.Challenge
   payload: unknown
   source: string | undefined
+  /** Who provably pays; known once the rail has judged. */
+  payer: string | undefined
   /** The route, as the challenge names it. */
   scope: string
   /** Expiry as epoch milliseconds. */
   expires: number
   /** Set when the challenge is ours but no longer good: expired, or the price has changed. */
   stale?: Refusal
+  /** Set when it has expired, and nothing else. */
+  isLate?: boolean
 }
 
 type Opaque = Record<string, unknown> | undefined
@@ -93,13 +97,17 @@ function bindTo(
     challenge: decode(wire, request, opaque),
     payload,
     source,
+    payer: undefined,
     scope,
     expires,
   }
   const stale = changed
     ? 'The price of this route has changed; a fresh challenge has it.'
     : expires <= Date.now() && 'This challenge has expired.'
-  if (stale) bound.stale = refuse('invalid-challenge', { detail: stale })
+  if (stale) {
+    bound.stale = refuse('invalid-challenge', { detail: stale })
+    bound.isLate = !changed
+  }
   return bound
 }
 

@@ -11,7 +11,7 @@ import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import type { Judged } from './judge.js'
-import { claimed, IDEMPOTENCY, lifeOf, type PaymentRecord } from './record.js'
+import { challengeKey, claimed, IDEMPOTENCY, idOf, lifeOf, type PaymentRecord } from './record.js'
 
 /** The right to go on with a payment, alone. */
 export type Lease = { key: string; record: PaymentRecord; expires: number; kernel: Kernel }
@@ -42,11 +42,6 @@ const newOwner = (): string => `${server}.${(owners++).toString(36)}`
  */
 export const fingerprint = (authorization: string): string =>
   sha256Text(authorization.slice('Payment '.length).trimStart())
-
-const challengeKey = (id: string): string => `mpp:challenge:${id}`
-
-/** The challenge of a key. */
-export const idOf = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
 const proofKey = (method: string, key: string): string =>
   `mpp:proof:${method}:${key.length > LONGEST_KEY ? sha256Text(key) : key}`

@@ -35,6 +35,12 @@ export type PaymentRecord = {
   answer?: Answer | undefined
 }
 
+/** Where a payment's record stands. */
+export const challengeKey = (id: string): string => `mpp:challenge:${id}`
+
+/** The challenge of such a key. */
+export const idOf = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
+
 const DAY = 86_400
 const DONE: ReadonlySet<PaymentRecord['state']> = new Set(['delivered', 'rejected', 'released'])
 /** Covers clocks that differ between servers. */

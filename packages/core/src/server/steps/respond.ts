@@ -6,10 +6,11 @@
 import * as Errors from '../../Errors.js'
 import { warn } from '../events.js'
 import { forward } from '../forward.js'
-import { issue, type Issued } from '../offers.js'
+import { issue, scopeOf, type Issued } from '../offers.js'
 import type { Offer } from '../route.js'
 import type { Inbound, Reply } from '../transport.js'
 import { refuse, type Refusal } from './capture.js'
+import { noteIssued } from './enter.js'
 
 const EXPOSED = 'WWW-Authenticate, Payment-Receipt, Retry-After'
 const VARY = 'Authorization, Accept-Payment'
@@ -54,7 +55,10 @@ function challengeWith(
     method: visit.inbound.method,
     url: visit.inbound.url,
     challenges: issued.map(({ id }) => id),
+    rails: issued.map(({ offer: { method } }) => `${method.name}/${method.intent}`),
   }))
+  for (const { id, offer } of issued)
+    if (offer.kernel.ledger?.issue) noteIssued(offer, id, scopeOf(offer, visit.inbound))
   const { refused, retryAfter } = refusal
   const problem =
     refused.code === 'payment-required'

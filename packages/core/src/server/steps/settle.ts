@@ -6,16 +6,19 @@
 import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from '../../Outcome.js'
 import * as Receipt from '../../Receipt.js'
 import { isThenable, race } from '../deadline.js'
+import { priceOf } from '../price.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { advance, giveBack, hold, idOf, impose, release, type Lease } from './claim.js'
+import { advance, giveBack, hold, impose, release, type Lease } from './claim.js'
+import { idOf } from './record.js'
+import { enter, enterSettled, tryEnter } from './enter.js'
 import { isJson, isTransportFault, problemOf, showable } from './fault.js'
 import type { Presentation } from './judge.js'
 
 /** Settlements that passed their deadline and still run here: nobody may start them again. */
 const running = new Set<string>()
 
-/** Settlements that the store would not take: told to it at the next visit, and not asked for again. */
+/** Settlements that the store or the ledger would not take: told to it at the next visit, and not asked for again. */
 const unrecorded = new Map<string, Settled>()
 const MOST_UNRECORDED = 10_000
 
@@ -38,6 +41,8 @@ export async function settle(
     await hold(lease, 0)
     return refuseUnknown(lease, { status: 'indeterminate' })
   }
+  const unwritten = bound.offer.kernel.ledger && (await enterClaim(bound, lease, fresh))
+  if (unwritten) return unwritten
   if (!hasTime(lease) && !(await renew(lease))) return refuseHeld()
   const outcome: Attempt =
     unrecorded.get(lease.key) ??
@@ -48,6 +53,32 @@ export async function settle(
     if (outcome.late) void followLate(bound, lease, outcome.late)
   }
 }
+
+/** No money moves that the ledger does not know of. */
+async function enterClaim(
+  bound: Bound,
+  lease: Lease,
+  fresh: boolean,
+): Promise<Refusal | undefined> {
+  try {
+    await enter({ bound, key: lease.key }, 'claimed')
+    return undefined
+  } catch (cause) {
+    if (fresh) return (await giveBack(lease)) ? refuseUnwritten(cause) : refuseHeld()
+    await hold(lease, 0)
+    return refuseUnknown(lease, { status: 'indeterminate', retryAfter: 5, cause })
+  }
+}
+
+const refuseUnwritten = (cause: unknown): Refusal =>
+  refuse(
+    'store-unavailable',
+    {
+      detail:
+        'Payments cannot be recorded now; nothing was charged. Present the same credential again.',
+    },
+    { retryAfter: 5, cause },
+  )
 
 /** A claim that took long, or a process that slept, must not settle on a lease that others hold by then. */
 const hasTime = ({ record, kernel }: Lease): boolean =>
@@ -95,9 +126,16 @@ async function followLate(bound: Bound, lease: Lease, late: Promise<Outcome>): P
 
 async function imposeLate(bound: Bound, lease: Lease, outcome: Settled): Promise<void> {
   const receipt = receiptOf(bound, outcome)
-  await impose(lease, receipt)
+  try {
+    if (lease.kernel.ledger) await enterSettled({ bound, key: lease.key }, receipt)
+    await impose(lease, receipt)
+  } catch (cause) {
+    keepUnrecorded(lease, outcome)
+    throw cause
+  }
   const { challenge, source, offer } = bound
-  offer.kernel.events.emit('late', () => ({ challenge, source, receipt }))
+  const price = () => priceOf(offer.method, challenge.request)
+  offer.kernel.events.emit('late', () => ({ challenge, price: price(), source, receipt }))
 }
 
 /** A throw: in the one-hook form a refusal, elsewhere nobody knows what happened before it. */
@@ -195,9 +233,9 @@ function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled |
     case 'settled':
       return recordSettled(bound, lease, outcome)
     case 'rejected':
-      return recordRejected(lease, outcome)
+      return recordRejected(bound, lease, outcome)
     case 'unsettled':
-      return recordUnsettled(lease, outcome)
+      return recordUnsettled(bound, lease, outcome)
     default:
       return recordUnknown(lease, outcome)
   }
@@ -209,18 +247,24 @@ async function recordSettled(
   outcome: Settled,
 ): Promise<Settled | Refusal> {
   const receipt = receiptOf(bound, outcome)
-  const until = Date.now() + lease.kernel.deadlines.lease
   try {
+    // First: a settlement that the store knows is never missing from the ledger.
+    if (lease.kernel.ledger) await enterSettled({ bound, key: lease.key }, receipt)
+    const until = Date.now() + lease.kernel.deadlines.lease
     const held = await advance(lease, { ...lease.record, state: 'settled', receipt, until })
     if (!held) await impose(lease, receipt)
     unrecorded.delete(lease.key)
     return held ? outcome : refuseHeld()
   } catch (cause) {
-    const [oldest] = unrecorded.keys()
-    if (oldest !== undefined && unrecorded.size >= MOST_UNRECORDED) unrecorded.delete(oldest)
-    unrecorded.set(lease.key, outcome)
+    keepUnrecorded(lease, outcome)
     throw cause
   }
+}
+
+function keepUnrecorded({ key }: Lease, outcome: Settled): void {
+  const [oldest] = unrecorded.keys()
+  if (oldest !== undefined && unrecorded.size >= MOST_UNRECORDED) unrecorded.delete(oldest)
+  unrecorded.set(key, outcome)
 }
 
 function receiptOf({ offer }: Bound, { receipt, reference, timestamp }: Settled): Receipt.Receipt {
@@ -230,8 +274,12 @@ function receiptOf({ offer }: Bound, { receipt, reference, timestamp }: Settled)
   )
 }
 
-async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal> {
+const enterFailed = (bound: Bound, { key }: Lease, reason: string): Promise<void> =>
+  tryEnter({ bound, key }, 'failed', { reason })
+
+async function recordRejected(bound: Bound, lease: Lease, outcome: Rejected): Promise<Refusal> {
   const { problem } = outcome
+  if (lease.kernel.ledger) await enterFailed(bound, lease, problem.code)
   if (!(await advance(lease, { ...lease.record, state: 'rejected', problem, until: 0 })))
     return refuseHeld()
   await release(lease)
@@ -239,9 +287,12 @@ async function recordRejected(lease: Lease, outcome: Rejected): Promise<Refusal>
 }
 
 async function recordUnsettled(
+  bound: Bound,
   lease: Lease,
   { retryAfter = 2, cause }: Unsettled,
 ): Promise<Refusal> {
+  // Before the claim is free: an entry of the next one must not come first.
+  if (lease.kernel.ledger) await enterFailed(bound, lease, 'settlement-unavailable')
   if (!(await giveBack(lease))) return refuseHeld()
   return refuse('settlement-unavailable', {}, { retryAfter, cause })
 }
