@@ -7,7 +7,12 @@ import type { postgres } from './postgres.js'
 import type { Statements } from './postgres-schema.js'
 import { createWaiters, type Wait } from './waiters.js'
 
-type Ear = { client: postgres.Client; topics: Map<string, string[]> }
+type Ear = {
+  client: postgres.Client
+  /** Asks one thing at a time, as a client of pg wants it. */
+  ask: postgres.Client['query']
+  topics: Map<string, string[]>
+}
 
 /** Waits for keys; the connection is taken at the first wait, and taken anew after it was lost. */
 export function createListener(
@@ -26,27 +31,27 @@ export function createListener(
 
   async function open(): Promise<Ear> {
     const client = await pool.connect()
-    const ear: Ear = { client, topics: new Map() }
+    const ear: Ear = { client, ask: inTurn(client), topics: new Map() }
     client.on('error', () => void (opening && lose(ear)))
     client.on('notification', ({ payload = '' }) => {
       for (const key of ear.topics.get(payload) ?? []) waiters.wake(key)
     })
-    await client.query(statements.listen, [])
+    await ear.ask(statements.listen, [])
     return ear
   }
 
   async function listen(key: string): Promise<() => Promise<void>> {
     opening ??= open()
     opening.catch(() => (opening = undefined))
-    const { client, topics } = await opening
-    const [held] = (await client.query(statements.hold, [key])).rows
+    const { ask, topics } = await opening
+    const [held] = (await ask(statements.hold, [key])).rows
     const topic = String(held?.['topic'])
     topics.set(topic, [...(topics.get(topic) ?? []), key])
     return async () => {
       const others = topics.get(topic)?.filter((other) => other !== key) ?? []
       if (others.length > 0) topics.set(topic, others)
       else topics.delete(topic)
-      await client.query(statements.release, [key]).catch(() => undefined)
+      await ask(statements.release, [key]).catch(() => undefined)
     }
   }
 
@@ -56,5 +61,14 @@ export function createListener(
       const ear = await opening?.catch(() => undefined)
       if (ear && opening) lose(ear)
     },
+  }
+}
+
+function inTurn(client: postgres.Client): postgres.Client['query'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return (sql, values) => {
+    const answer = last.then(() => client.query(sql, values))
+    last = answer.catch(() => undefined)
+    return answer
   }
 }

@@ -33,6 +33,7 @@ export async function buy(store: Store.Store): Promise<string> {
     secretKey: 'a secret of tests, forty bytes and longer',
     store,
   })
+  mpp.on('error', () => undefined)
   const page = mpp.charge({ amount: '1', currency: 'pts' })(() => new Response('page'))
   const url = 'https://api.example.com/page'
   const [challenge] = Challenge.parse((await page(new Request(url))).headers)
