@@ -40,6 +40,13 @@ export function createNonceMemo(realm: string): Hex {
 }
 
 /**
+ * Whether a memo that a request asks for was made for another realm. Who passes on another's challenge as its own would have
+ * its visitors pay there.
+ */
+export const isForeign = (memo: Hex, { realm }: Pick<Attributed, 'realm'>): boolean =>
+  memo.toLowerCase().startsWith(TAG) && !memo.toLowerCase().startsWith(placeOf(realm))
+
+/**
  * Whether a transfer with this memo pays the challenge: it alone (`bound`), it and whatever else asks the same
  * (`unbound`), or another one (`wrong`).
  *
