@@ -67,6 +67,8 @@ export type Purchase = {
 const PRICE = 10_000n
 /** Milliseconds after which a customer has waited for ever. */
 const EVER = 60_000
+/** Seconds for which a transaction must be valid, or the chain does not take it. */
+const SOONEST = 3
 /** Seconds after `validBefore` at which nobody has a doubt left. */
 const SETTLED = 6
 
@@ -161,7 +163,7 @@ export async function createCustomers({ chain, payer, shop, at }: Local, till: T
       complaints.push(`an answer of ${answer.status} ${code}`)
     else if (answer.status === 402 && !/expired/.test(detail ?? ''))
       complaints.push(`a refusal of an honest credential: ${code} ${detail}`)
-    else if (answer.status === 402 && Date.now() / 1000 < (paid.validBefore ?? Infinity))
+    else if (answer.status === 402 && Date.now() / 1000 < (paid.validBefore ?? Infinity) - SOONEST)
       complaints.push('a refusal of what may still be paid')
   }
 

@@ -66,14 +66,15 @@ function startChain() {
 }
 
 /** Two servers of one shop, in this process. */
-async function build(change: (method: Method) => Method = (method) => method): Promise<World> {
+async function build({
+  change = (method: Method) => method,
+  settle = SETTLE,
+} = {}): Promise<World> {
   const chain = await startChain()
   const feePayer = createSponsor(chain.privateKey)
   const terms = { ...chain.at, recipient: chain.shop.address, rpcUrl: chain.line.url, feePayer }
   const store = Store.memory()
-  const servers = [0, 1].map(() =>
-    openShop({ method: change(tempo.charge(terms)), store, settle: SETTLE }),
-  )
+  const servers = [0, 1].map(() => openShop({ method: change(tempo.charge(terms)), store, settle }))
   let visits = 0
   const till: Till = (path, authorization) => servers[++visits % 2]!(path, authorization)
   return {
@@ -250,19 +251,21 @@ describe.concurrent('nobody pays twice, nobody is served unpaid, and all get the
     'when no block comes after the transaction is void',
     { timeout: LIMIT },
     async ({ expect }) => {
-      await using world = await build()
+      await using world = await build({ settle: 3000 })
       const { chain, customers } = world
       const purchase = customers.enter(createDice(SEED), { late: 1 })
       Object.assign(purchase, { path: '/page?brief', mode: 'pull' })
       await customers.pay(purchase)
-      using fault = chain.fault({ method: sync, times: 1, fail: 'drop' })
+      const fault = chain.fault({ method: sync, fail: 'drop' })
       const visits = customers.insist(purchase)
       const { validBefore = 0 } = purchase.paid[0]!
       await sleep((validBefore + 1.5) * 1000 - Date.now())
+      fault.clear()
       await chain.advance(0)
       await visits
       const refusals = purchase.paid.map(({ refused }) => refused)
-      expect([fault.hits, refusals]).toEqual([1, ['payment-expired', undefined]])
+      expect(fault.hits).toBeGreaterThan(0)
+      expect(refusals).toEqual(['payment-expired', undefined])
       expect(await customers.audit()).toEqual([])
     },
   )
@@ -332,8 +335,11 @@ function forgetful<presented extends { store: Store.Store }>(presented: presente
 
 describe('these tests catch a rail', () => {
   test.each(broken)('that %s', { timeout: LIMIT }, async (_, trouble, change, complaints) => {
-    await using world = await build(change)
-    const found = await endure(world, trouble, { runs: 20, late: 0 })
-    expect(found.complaints).toEqual(expect.arrayContaining(complaints))
+    await using world = await build({ change })
+    let found: string[] = []
+    // Chance may spare some customers, and not for long.
+    for (let runs = 20; runs <= 120 && !complaints.every((one) => found.includes(one)); runs += 20)
+      found = (await endure(world, trouble, { runs, late: 0 })).complaints
+    expect(found).toEqual(expect.arrayContaining(complaints))
   })
 })
