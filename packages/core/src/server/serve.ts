@@ -167,9 +167,9 @@ async function finished(
   if (record.problem) return { refused: record.problem }
   if (!record.answer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
-  const { events, ledger } = bound.offer.kernel
+  const { events } = bound.offer.kernel
   // The server that delivered it may have died before the ledger heard of it.
-  if (ledger) await tryEnter({ bound, key }, 'delivered')
+  await tryEnter({ bound, key }, 'delivered')
   events.emit('replayed', () => ({
     method: inbound.method,
     url: inbound.url,

@@ -18,10 +18,12 @@ import {
 
 const names = [
   'challenge',
+  'claimed',
   'settled',
   'rejected',
   'indeterminate',
   'delivered',
+  'owed',
   'replayed',
   'offer-failed',
   'error',
@@ -37,7 +39,7 @@ function listenTo({ on }: { on: ReturnType<typeof createTill>['mpp']['on'] }) {
 }
 
 describe('what is told', () => {
-  test('of a payment: challenge, settled, delivered, replayed, in this order', async () => {
+  test('of a payment: challenge, claimed, settled, delivered, replayed, in this order', async () => {
     const { mpp } = createTill({ settle: () => ({ reference: 'r', settlement: { balance: 5 } }) })
     const log = listenTo(mpp)
     const route = mpp.charge(price)(() => new Response('x'))
@@ -45,9 +47,25 @@ describe('what is told', () => {
     const authorization = credential(challenge, 'mine', 'did:key:z6Mk')
     await route(present(authorization))
     await route(present(authorization))
-    expect(log.map(([name]) => name)).toEqual(['challenge', 'settled', 'delivered', 'replayed'])
-    expect(log[0]?.[1]).toMatchObject({ method: 'GET', url, challenges: [challenge.id] })
+    expect(log.map(([name]) => name)).toEqual([
+      'challenge',
+      'claimed',
+      'settled',
+      'delivered',
+      'replayed',
+    ])
+    expect(log[0]?.[1]).toMatchObject({
+      method: 'GET',
+      url,
+      challenges: [challenge.id],
+      rails: ['points/charge'],
+    })
     expect(log[1]?.[1]).toMatchObject({
+      challenge: { id: challenge.id },
+      price: { amount: 10n, currency: 'pts', decimals: 0 },
+      resumed: false,
+    })
+    expect(log[2]?.[1]).toMatchObject({
       method: 'GET',
       url,
       source: 'did:key:z6Mk',
@@ -55,11 +73,36 @@ describe('what is told', () => {
       settlement: { balance: 5 },
       challenge: { id: challenge.id },
     })
-    expect(log[2]?.[1]).toMatchObject({
+    expect(log[3]?.[1]).toMatchObject({
       receipt: { reference: 'r' },
       challenge: { id: challenge.id },
     })
-    expect(log[3]?.[1]).toEqual({ method: 'GET', url, challengeId: challenge.id })
+    expect(log[4]?.[1]).toEqual({ method: 'GET', url, challengeId: challenge.id })
+  })
+
+  test('of a payment whose answer failed: owed, with the cause; then claimed again and delivered', async () => {
+    const { mpp } = createTill()
+    const log = listenTo(mpp)
+    const cause = new Error('the application')
+    let runs = 0
+    const route = mpp.charge(price)(() => {
+      if (++runs === 1) throw cause
+      return new Response('x', { status: runs === 2 ? 500 : 200 })
+    })
+    const authorization = credential(await challengeOf(route))
+    await expect(route(present(authorization))).rejects.toBe(cause)
+    await route(present(authorization))
+    await route(present(authorization))
+    const told = log.map(([name, event]) => [name, event['resumed'] ?? event['cause']])
+    expect(told.slice(1)).toEqual([
+      ['claimed', false],
+      ['settled', undefined],
+      ['owed', cause],
+      ['claimed', true],
+      ['owed', undefined],
+      ['claimed', true],
+      ['delivered', undefined],
+    ])
   })
 
   test('of a refusal: the problem, and the cause that the payer never sees', async () => {
@@ -71,6 +114,7 @@ describe('what is told', () => {
     const { response } = await buy(plain(mpp.charge(price)))
     expect(log.find(([name]) => name === 'rejected')?.[1]).toMatchObject({
       problem: { code: 'payment-insufficient' },
+      challenge: { method: 'points' },
       cause,
     })
     expect(await response.text()).not.toContain('inner')

@@ -127,7 +127,7 @@ async function followLate(bound: Bound, lease: Lease, late: Promise<Outcome>): P
 async function imposeLate(bound: Bound, lease: Lease, outcome: Settled): Promise<void> {
   const receipt = receiptOf(bound, outcome)
   try {
-    if (lease.kernel.ledger) await enterSettled({ bound, key: lease.key }, receipt)
+    await enterSettled({ bound, key: lease.key }, receipt)
     await impose(lease, receipt)
   } catch (cause) {
     keepUnrecorded(lease, outcome)
@@ -249,7 +249,7 @@ async function recordSettled(
   const receipt = receiptOf(bound, outcome)
   try {
     // First: a settlement that the store knows is never missing from the ledger.
-    if (lease.kernel.ledger) await enterSettled({ bound, key: lease.key }, receipt)
+    if (lease.kernel.ledger) await enterOrYield(bound, lease, receipt)
     const until = Date.now() + lease.kernel.deadlines.lease
     const held = await advance(lease, { ...lease.record, state: 'settled', receipt, until })
     if (!held) await impose(lease, receipt)
@@ -257,6 +257,16 @@ async function recordSettled(
     return held ? outcome : refuseHeld()
   } catch (cause) {
     keepUnrecorded(lease, outcome)
+    throw cause
+  }
+}
+
+/** When the ledger is down the store may not be: the same credential may come again at once. */
+async function enterOrYield(bound: Bound, lease: Lease, receipt: Receipt.Receipt): Promise<void> {
+  try {
+    await enterSettled({ bound, key: lease.key }, receipt)
+  } catch (cause) {
+    await hold(lease, 0)
     throw cause
   }
 }
@@ -279,7 +289,7 @@ const enterFailed = (bound: Bound, { key }: Lease, reason: string): Promise<void
 
 async function recordRejected(bound: Bound, lease: Lease, outcome: Rejected): Promise<Refusal> {
   const { problem } = outcome
-  if (lease.kernel.ledger) await enterFailed(bound, lease, problem.code)
+  await enterFailed(bound, lease, problem.code)
   if (!(await advance(lease, { ...lease.record, state: 'rejected', problem, until: 0 })))
     return refuseHeld()
   await release(lease)
@@ -292,7 +302,7 @@ async function recordUnsettled(
   { retryAfter = 2, cause }: Unsettled,
 ): Promise<Refusal> {
   // Before the claim is free: an entry of the next one must not come first.
-  if (lease.kernel.ledger) await enterFailed(bound, lease, 'settlement-unavailable')
+  await enterFailed(bound, lease, 'settlement-unavailable')
   if (!(await giveBack(lease))) return refuseHeld()
   return refuse('settlement-unavailable', {}, { retryAfter, cause })
 }
