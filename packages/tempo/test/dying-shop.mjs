@@ -14,6 +14,9 @@ const feePayer = createSponsor(privateKey)
 const method = tempo.charge({ recipient, rpcUrl, chainId: 1337, feePayer })
 const visit = openShop({ method, store: fileStore(folder), settle })
 
+// Ends with the test, however that ends.
+process.stdin.on('end', () => process.exit()).resume()
+
 const listening = createServer(async ({ url = '', headers }, response) => {
   const answer = await visit(url, headers.authorization)
   response.writeHead(answer.status, [...answer.headers].flat())

@@ -130,7 +130,7 @@ async function buildMortal(): Promise<World> {
 
 async function openMortal(settings: string): Promise<{ child: ChildProcess; url: string }> {
   const { pathname } = new URL('./dying-shop.mjs', import.meta.url)
-  const stdio: ['ignore', 'pipe', 'inherit'] = ['ignore', 'pipe', 'inherit']
+  const stdio: ['pipe', 'pipe', 'inherit'] = ['pipe', 'pipe', 'inherit']
   const child = spawn(process.execPath, [pathname, settings], { stdio })
   for await (const url of createInterface({ input: child.stdout })) return { child, url }
   throw new Error('The shop did not open.')
