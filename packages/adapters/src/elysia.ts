@@ -1,0 +1,106 @@
+/**
+ * Payments in Elysia, on Bun and on Node.
+ *
+ * @module
+ */
+import { Elysia } from 'elysia'
+import { WebStandardAdapter } from 'elysia/adapter/web-standard'
+import { begin, giveBack, type Visit } from './halves.js'
+import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
+
+/** As much of Elysia's context as is used. */
+export interface Context {
+  readonly request: Request
+  readonly route: string
+}
+
+/** A price on a route: its `beforeHandle`, or around its handler. */
+export interface Guard extends Priced {
+  <context extends Context, result>(
+    handler: (context: context) => result,
+  ): (context: context) => Promise<Awaited<result> | Response>
+  (context: Context): Promise<Response | undefined>
+}
+
+/**
+ * A payment server as in `@polyrail/core/server`, whose prices are Elysia hooks. Use `payments`
+ * first. Either way the answer is recorded, and the same credential gets it again.
+ *
+ * @example
+ * const mpp = Mpp.create({ methods: [tempo({ recipient })], realm: 'api.example.com', secretKey })
+ * const app = new Elysia()
+ *   .use(payments)
+ *   .get('/report', () => ({ data }), { beforeHandle: mpp.charge({ amount: '0.01' }) })
+ * @example
+ * app.get('/report', mpp.charge({ amount: '0.01' })(() => ({ data })))
+ */
+export const Mpp: Adapter<Guard> = adapt((at): Guard => {
+  function guard<context extends Context, result>(
+    handler: (context: context) => result,
+  ): (context: context) => Promise<Awaited<result> | Response>
+  function guard(context: Context): Promise<Response | undefined>
+  function guard(first: ((context: Context) => unknown) | Context) {
+    return typeof first === 'function' ? around(at, first) : before(at, first)
+  }
+  return Object.assign(guard, { [AT]: at, constructor: AsyncFunction })
+})
+
+/** Elysia awaits only those hooks that look asynchronous. */
+const AsyncFunction = (async () => undefined).constructor
+
+const visits = new WeakMap<Request, Visit>()
+
+const around = (at: At, handler: (context: Context) => unknown) => async (context: Context) => {
+  const refusal = await before(at, context)
+  if (refusal) return refusal
+  try {
+    return await handler(context)
+  } catch (cause) {
+    giveBack(visits.get(context.request), cause)
+    throw cause
+  }
+}
+
+async function before(at: At, { request, route }: Context): Promise<Response | undefined> {
+  const visit = visits.get(request)
+  if (!visit) throw new TypeError('Payments need app.use(payments), before the routes.')
+  const turn = await begin(at(route), requestOf(request, visit))
+  if (turn instanceof Response) return turn
+  visit.turn = turn
+  return undefined
+}
+
+function requestOf(request: Request, { bytes }: Visit): Request {
+  if (!bytes) return request
+  const { method, headers, url } = request
+  return new Request(url, { method, headers, body: bytes as BodyInit })
+}
+
+/**
+ * The plugin that payments need: keeps the bytes of parsed bodies, to which payments are bound, and
+ * records answers.
+ *
+ * @example
+ * new Elysia().use(payments)
+ */
+export const payments = new Elysia({ name: '@polyrail/adapters' })
+  .onRequest(({ request }) => {
+    visits.set(request, {})
+  })
+  .onParse({ as: 'global' }, async ({ request }) => {
+    const visit = visits.get(request)
+    if (visit) visit.bytes = new Uint8Array(await request.clone().arrayBuffer())
+  })
+  .onError({ as: 'global' }, ({ request, error }) => giveBack(visits.get(request), error))
+  .mapResponse({ as: 'global' }, async (context) => {
+    const { request, responseValue, set } = context
+    const visit = visits.get(request)
+    const turn = visit?.turn
+    if (!turn) return
+    visit.turn = undefined
+    const { mapResponse } = WebStandardAdapter.handler
+    const response = (await mapResponse(responseValue, set, request)) as Response
+    // They are on the response now, and Elysia would put them there once more.
+    set.headers = {}
+    return turn.close(response)
+  })

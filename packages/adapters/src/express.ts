@@ -1,0 +1,80 @@
+/**
+ * Payments in Express 5.
+ *
+ * @module
+ */
+import { exchange } from './exchange.js'
+import type { NodeRequest, NodeResponse } from './messages.js'
+import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
+
+/** As much of Express' request as is used. */
+export interface Request extends NodeRequest {
+  readonly originalUrl: string
+  readonly baseUrl: string
+  readonly route?: { readonly path?: unknown }
+}
+
+/** Express' `next`. */
+export type Next = (cause?: unknown) => void
+
+/** A price on a route: middleware before the handler, or around it. */
+export interface Guard extends Priced {
+  <request extends Request, response extends NodeResponse>(
+    handler: (request: request, response: response, next: Next) => unknown,
+  ): (request: request, response: response, next: Next) => Promise<void>
+  (request: Request, response: NodeResponse, next: Next): Promise<void>
+}
+
+/**
+ * A payment server as in `@polyrail/core/server`, whose prices are Express middleware. Either way the
+ * answer is recorded, and the same credential gets it again.
+ *
+ * @example
+ * const mpp = Mpp.create({ methods: [tempo({ recipient })], realm: 'api.example.com', secretKey })
+ * app.get('/report', mpp.charge({ amount: '0.01' }), (req, res) => res.json({ data }))
+ * @example
+ * app.get('/report', mpp.charge({ amount: '0.01' })((req, res) => res.json({ data })))
+ */
+export const Mpp: Adapter<Guard> = adapt((at): Guard => {
+  function guard<request extends Request, response extends NodeResponse>(
+    handler: (request: request, response: response, next: Next) => unknown,
+  ): (request: request, response: response, next: Next) => Promise<void>
+  function guard(request: Request, response: NodeResponse, next: Next): Promise<void>
+  function guard(first: Handler | Request, response?: NodeResponse, next?: Next) {
+    return typeof first === 'function'
+      ? around(at, first)
+      : exchange(handlerOf(at, first), visit(first, response as NodeResponse), () => next?.())
+  }
+  return Object.assign(guard, { [AT]: at })
+})
+
+type Handler = (request: Request, response: NodeResponse, next: Next) => unknown
+
+const around = (at: At, handler: Handler) => (request: Request, response: NodeResponse, next: Next) =>
+  exchange(handlerOf(at, request), visit(request, response), async () => {
+    try {
+      await handler(request, response, next)
+    } catch (cause) {
+      next(cause)
+    }
+  })
+
+const handlerOf = (at: At, { baseUrl, route }: Request) =>
+  at(typeof route?.path === 'string' ? baseUrl + route.path : undefined)
+
+const visit = (request: Request, response: NodeResponse): exchange.Options => ({
+  request,
+  response,
+  url: request.originalUrl,
+})
+
+/**
+ * Keeps a body's bytes beside what a parser makes of it: payments are bound to them. Wanted where a
+ * parser runs before the payment.
+ *
+ * @example
+ * app.use(express.json({ verify: keepBody }))
+ */
+export function keepBody(request: NodeRequest, _response: unknown, bytes: Uint8Array): void {
+  request.rawBody = bytes
+}

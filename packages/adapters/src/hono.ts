@@ -1,0 +1,93 @@
+/**
+ * Payments in Hono, on any runtime that Hono runs on.
+ *
+ * @module
+ */
+import type { Context, Env, Handler, Input, Next } from 'hono'
+import { routePath } from 'hono/route'
+import { extend } from './lists.js'
+import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
+
+/** A price on a route: middleware before the handler, or around it. */
+export interface Guard extends Priced {
+  <env extends Env, path extends string, input extends Input>(
+    handler: Handler<env, path, input>,
+  ): Handler<env, path, input, Promise<Response>>
+  (context: Context, next: Next): Promise<Response | void>
+}
+
+/**
+ * A payment server as in `@polyrail/core/server`, whose prices are Hono middleware. Either way the
+ * answer is recorded, and the same credential gets it again.
+ *
+ * @example
+ * const mpp = Mpp.create({ methods: [tempo({ recipient })], realm: 'api.example.com', secretKey })
+ * app.get('/report', mpp.charge({ amount: '0.01' }), (c) => c.json({ data }))
+ * @example
+ * app.get('/report', mpp.charge({ amount: '0.01' })((c) => c.json({ data })))
+ */
+export const Mpp: Adapter<Guard> = adapt((at): Guard => {
+  function guard<env extends Env, path extends string, input extends Input>(
+    handler: Handler<env, path, input>,
+  ): Handler<env, path, input, Promise<Response>>
+  function guard(context: Context, next: Next): Promise<Response | void>
+  function guard(first: Handler | Context, next?: Next) {
+    return typeof first === 'function'
+      ? (context: Context, next: Next) => around(at, context, () => first(context, next))
+      : before(at, first, next as Next)
+  }
+  return Object.assign(guard, { [AT]: at })
+})
+
+/** Hono has made a page of what was thrown: no payment is closed with it, whatever its status. */
+async function before(at: At, context: Context, next: Next): Promise<Response | void> {
+  try {
+    const answer = await pay(at, context, async () => {
+      await next()
+      if (context.error) throw context.error
+      return context.res
+    })
+    if (!context.finalized) return keepLists(context, answer)
+    // Hono would put the headers of the old response over those of the new.
+    context.res = undefined
+    context.res = answer
+  } catch (cause) {
+    if (cause !== context.error) throw cause
+  }
+}
+
+async function around(
+  at: At,
+  context: Context,
+  handler: () => Response | Promise<Response | void> | void,
+): Promise<Response> {
+  const answer = await pay(at, context, async () => (await handler()) ?? context.res)
+  return keepLists(context, answer)
+}
+
+async function pay(
+  at: At,
+  context: Context,
+  application: () => Promise<Response>,
+): Promise<Response> {
+  const request = await requestOf(context)
+  return at(routePath(context))(application)(request)
+}
+
+/** A validator may have read the body: Hono keeps what it read. */
+async function requestOf({ req }: Context): Promise<Request> {
+  const { raw, bodyCache } = req
+  const kept = 'text' in bodyCache || 'arrayBuffer' in bodyCache
+  if (!raw.bodyUsed || !kept) return raw
+  const { method, headers, url } = raw
+  return new Request(url, { method, headers, body: await req.arrayBuffer() })
+}
+
+/** Hono puts the headers that earlier middleware set over ours. */
+function keepLists({ res }: Context, answer: Response): Response {
+  for (const [name, there] of res.headers) {
+    const ours = answer.headers.get(name)
+    if (ours !== null && name !== 'set-cookie') res.headers.set(name, extend(name, there, ours))
+  }
+  return answer
+}

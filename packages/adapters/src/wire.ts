@@ -1,0 +1,88 @@
+/**
+ * A Node response as it was before the application got it: what is written here goes to the visitor.
+ *
+ * @module
+ */
+import type { ServerResponse } from 'node:http'
+import { extend } from './lists.js'
+import type { NodeResponse } from './messages.js'
+
+type Method = (...parameters: never[]) => unknown
+
+/** Keeps the methods that a recorder replaces. */
+export class Wire implements NodeResponse {
+  readonly response: ServerResponse
+  readonly original: { writeHead: Method; write: Method; end: Method }
+  /** From here on what Node calls by itself, such as `writeHead`, is meant for the visitor. */
+  isSending = false
+  /** True while a method of the wire runs: over HTTP/2 Node's `end` calls `write`. */
+  isWriting = false
+  /** True while the application is told of a `drain` that is not the visitor's. */
+  isPretending = false
+
+  constructor(response: ServerResponse) {
+    const { writeHead, write, end } = response
+    this.response = response
+    this.original = { writeHead, write, end }
+  }
+
+  get statusCode(): number {
+    return this.response.statusCode
+  }
+  set statusCode(status: number) {
+    this.response.statusCode = status
+  }
+  get headersSent(): boolean {
+    return this.isSending
+  }
+  get destroyed(): boolean {
+    const { destroyed, stream } = this.response as Partial<NodeResponse>
+    return destroyed === true || stream?.destroyed === true
+  }
+
+  setHeader(name: string, value: string | readonly string[]): unknown {
+    const { response } = this
+    const whole = typeof value === 'string' ? extend(name, response.getHeader(name), value) : value
+    return response.setHeader(name, whole)
+  }
+  getHeader(name: string): ReturnType<ServerResponse['getHeader']> {
+    return this.response.getHeader(name)
+  }
+  getHeaderNames(): string[] {
+    return this.response.getHeaderNames()
+  }
+  removeHeader(name: string): void {
+    this.response.removeHeader(name)
+  }
+
+  writeHead(...parameters: never[]): unknown {
+    return this.send(this.original.writeHead, parameters)
+  }
+  write(chunk: Uint8Array): boolean {
+    return this.send(this.original.write, [chunk]) !== false
+  }
+  end(...parameters: unknown[]): unknown {
+    return this.send(this.original.end, parameters)
+  }
+  destroy(): unknown {
+    return this.response.destroy()
+  }
+
+  on(event: string, listener: () => void): unknown {
+    return this.response.on(event, () => {
+      if (!this.isPretending) listener()
+    })
+  }
+  once(event: string, listener: () => void): unknown {
+    return this.response.once(event, listener)
+  }
+
+  private send(method: Method, parameters: readonly unknown[]): unknown {
+    this.isSending = this.isWriting = true
+    try {
+      return Reflect.apply(method, this.response, parameters)
+    } finally {
+      this.isWriting = false
+    }
+  }
+}
