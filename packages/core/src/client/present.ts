@@ -48,8 +48,8 @@ export async function present(
   const headers = withCredential(call.headers, payment)
   const changes: RequestInit = { headers, redirect: 'manual', signal: signal ?? null }
   try {
-    // An expired challenge must not be submitted; only `resume` may still ask for an answer.
-    if (end <= Date.now() && !resumed) throw failure([{ code: 'expired' }])
+    // An expired challenge must not be submitted; only what is paid, and `resume`, may still ask for an answer.
+    if (end <= Date.now() && !resumed && !payment.isMoved) throw failure([{ code: 'expired' }])
     for (let attempt = 1; ; attempt++) {
       let response: Response | undefined
       let error: unknown
