@@ -24,6 +24,9 @@ import {
   url,
 } from './till.js'
 
+const show = (entries: readonly Ledger.Entry[]): string =>
+  JSON.stringify(entries, (_, part: unknown) => (typeof part === 'bigint' ? String(part) : part))
+
 type Kind = Ledger.Entry['kind']
 
 /** A ledger in plain sight, that refuses the kinds that are told to be down. */
@@ -131,7 +134,7 @@ describe('the steps of a payment', () => {
       ['claimed', undefined],
       ['failed', 'payment-insufficient'],
     ])
-    expect(JSON.stringify(entries.map(({ price: _, ...rest }) => rest))).not.toMatch(/inner|Told/)
+    expect(show(entries)).not.toMatch(/inner|Told/)
   })
 
   test('of what the rail never claimed are none', async () => {
@@ -220,6 +223,21 @@ describe('a ledger that is down', () => {
     down.clear()
     expect((await route(present(authorization))).status).toBe(200)
     expect([settled.length, kinds()]).toEqual([1, ['claimed', 'settled', 'delivered']])
+  })
+
+  test('at the claim, beyond the challenge’s life: who came in time pays later, and who did not does not', async () => {
+    const { mpp, down } = shop({}, { expires: 1 })
+    const route = mpp.charge(price)(() => new Response('page'))
+    down.add('claimed')
+    const [early, idle] = [
+      credential(await challengeOf(route)),
+      credential(await challengeOf(route)),
+    ]
+    await route(present(early))
+    await sleep(1100)
+    down.clear()
+    expect((await route(present(early))).status).toBe(200)
+    expect(await refusal(route(present(idle)))).toEqual([402, 'invalid-challenge'])
   })
 
   test('at the settlement: 503, then the same credential gets its page and nothing moves again', async () => {
@@ -321,9 +339,7 @@ test('no entry holds a proof or a credential', async () => {
   const authorization = credential(await challengeOf(route), 's3cr3t')
   await route(present(authorization))
   expect(entries).toHaveLength(3)
-  const text = JSON.stringify(entries, (_, part: unknown) =>
-    typeof part === 'bigint' ? `${part}` : part,
-  )
+  const text = show(entries)
   expect(text).not.toContain('s3cr3t')
   expect(text).not.toContain(authorization.slice('Payment '.length))
 })

@@ -13,7 +13,10 @@ const REMEMBERED = 86_400
 const keyOf = ({ challenge }: Bound): string => `mpp:presented:${challenge.id}`
 
 /** Remembers who could not be answered. A store that is down as well remembers nobody. */
-export async function remember(bound: Bound, { credential }: Visit): Promise<void> {
+export async function remember(
+  bound: Bound,
+  { credential }: Pick<Visit, 'credential'>,
+): Promise<void> {
   const { store, events } = bound.offer.kernel
   try {
     await store.set(keyOf(bound), credential, { ttl: REMEMBERED })

@@ -10,10 +10,11 @@ import { priceOf } from '../price.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
 import { advance, giveBack, hold, impose, release, type Lease } from './claim.js'
-import { idOf } from './record.js'
 import { enter, enterSettled, tryEnter } from './enter.js'
 import { isJson, isTransportFault, problemOf, showable } from './fault.js'
 import type { Presentation } from './judge.js'
+import { remember } from './late.js'
+import { idOf } from './record.js'
 
 /** Settlements that passed their deadline and still run here: nobody may start them again. */
 const running = new Set<string>()
@@ -64,21 +65,20 @@ async function enterClaim(
     await enter({ bound, key: lease.key }, 'claimed')
     return undefined
   } catch (cause) {
-    if (fresh) return (await giveBack(lease)) ? refuseUnwritten(cause) : refuseHeld()
+    if (fresh) return giveBackUnwritten(bound, lease, cause)
     await hold(lease, 0)
     return refuseUnknown(lease, { status: 'indeterminate', retryAfter: 5, cause })
   }
 }
 
-const refuseUnwritten = (cause: unknown): Refusal =>
-  refuse(
-    'store-unavailable',
-    {
-      detail:
-        'Payments cannot be recorded now; nothing was charged. Present the same credential again.',
-    },
-    { retryAfter: 5, cause },
-  )
+async function giveBackUnwritten(bound: Bound, lease: Lease, cause: unknown): Promise<Refusal> {
+  // Who paid before they came must not pay again when the ledger is back.
+  await remember(bound, lease.record)
+  if (!(await giveBack(lease))) return refuseHeld()
+  const detail =
+    'Payments cannot be recorded now; nothing was charged. Present the same credential again.'
+  return refuse('store-unavailable', { detail }, { retryAfter: 5, cause })
+}
 
 /** A claim that took long, or a process that slept, must not settle on a lease that others hold by then. */
 const hasTime = ({ record, kernel }: Lease): boolean =>
