@@ -28,7 +28,10 @@ storeConformance(
       async compareAndSet(key, expected, next, options) {
         await new Promise((turn) => setTimeout(turn, Math.random() * 3))
         let done = false
-        const change = (current: unknown) => ((done = current === expected) ? next : undefined)
+        const change = (current: unknown) => {
+          done = current === expected
+          return done ? next : undefined
+        }
         await shelf.update(key, change, options)
         return done
       },

@@ -49,7 +49,7 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
     get: (key) => step(() => backend.get(at(key))),
     set: (key, value, { ttl }) => step(() => backend.set(row(key, value, ttl))),
     delete: (key) => step(() => backend.delete(at(key))),
-    async compareAndSet(key, expected, next, { ttl }) {
+    async compareAndSet(...[key, expected, next, { ttl }]) {
       const done = await step(() => backend.compareAndSet(row(key, next, ttl), expected))
       if (!done) await new Promise((again) => setTimeout(again, Math.random() * PAUSE))
       return done

@@ -8,7 +8,7 @@ const TABLE = 'polyrail_store'
 /** Sets these advisory locks apart from an application's own ("MPP1"). */
 const LOCKS = 0x4d505031
 /** The channel of LISTEN and NOTIFY; its messages are topics, which stand for keys. */
-export const CHANNEL = 'polyrail_changed'
+const CHANNEL = 'polyrail_changed'
 
 /**
  * Writes the SQL that makes the table, its index and its claim function. Safe to run again, and at every deployment.

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import type { Store } from '@polyrail/core'
-import { guard, type Options } from './guard.js'
+import { guard } from './guard.js'
 import { createListener } from './postgres-listener.js'
 import { createStatements, migration } from './postgres-schema.js'
 import { createSweeper } from './postgres-sweeper.js'
@@ -59,7 +59,9 @@ export function postgres(pool: postgres.Pool, options: postgres.Options = {}): p
           claimed.map(({ life }) => life),
         ]
         const [found] = await rows(statements.claim, columns)
-        return (found?.['existing'] ?? undefined) as (string | null)[] | undefined
+        const existing = found?.['existing']
+        if (existing === undefined) throw new Error('A claim was not answered.')
+        return (existing ?? undefined) as (string | null)[] | undefined
       },
       ...(wake && { wait: (key, options) => listener.wait(name(key), options) }),
     },

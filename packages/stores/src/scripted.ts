@@ -21,7 +21,10 @@ export function scripted(name: string, run: Run, get: Backend['get']): Omit<Back
         rows.map(({ key }) => key),
         rows.flatMap(argsOf),
       )
-      return Array.isArray(existing) ? existing : undefined
+      if (existing === 1) return undefined
+      // Whatever else is said, it is not that the claim was won.
+      if (Array.isArray(existing) && existing.length === rows.length) return existing
+      throw new Error('A claim was answered with neither 1 nor a list.')
     },
   }
 }

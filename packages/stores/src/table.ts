@@ -30,6 +30,7 @@ const ADD = `${INSERT} WHERE polyrail_store.expires <= ${NOW} ${RETURNING}`
 const REPLACE = `UPDATE polyrail_store SET value = ?, expires = ${NOW} + ?
   WHERE key = ? AND value = ? AND expires > ${NOW} ${RETURNING}`
 const DELETE = `DELETE FROM polyrail_store WHERE key = ? ${RETURNING}`
+const FIRST = 'SELECT 1 FROM polyrail_store LIMIT 1'
 const SWEEP = `DELETE FROM polyrail_store WHERE key IN
   (SELECT key FROM polyrail_store WHERE expires <= ${NOW} ORDER BY expires LIMIT ?) ${RETURNING}`
 
@@ -53,6 +54,7 @@ export function createTable(query: Query) {
       for (const { key, value, life } of rows) query(SET, key, value, life)
       return undefined
     },
+    isEmpty: (): boolean => query(FIRST).length === 0,
     /** Removes expired rows, the oldest first and no more than told: the rest waits for its turn. */
     sweep: (most: number): number => query(SWEEP, most).length,
   }

@@ -48,8 +48,8 @@ export async function startPostgres(): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'polyrail-postgres-'))
   const bin = postgresFolder ?? ''
   // It refuses to run as root.
-  const who = userInfo().uid === 0 ? idsOf('postgres') : {}
-  if (who.uid !== undefined) chownSync(folder, who.uid, who.gid)
+  const who = userInfo().uid === 0 ? idsOf('postgres') : undefined
+  if (who) chownSync(folder, who.uid, who.gid)
   const init = ['-D', folder, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-sync']
   execFileSync(join(bin, 'initdb'), init, { ...who, stdio: 'ignore', cwd: folder })
   const port = await freePort()

@@ -136,7 +136,7 @@ export const life: readonly Case<StoreBench>[] = [
     id: 'life/other-clock',
     requirements: ['core-071'],
     threats: [1],
-    title: 'a server whose clock is an hour off writes keys that live as long as any',
+    title: 'a server whose clock is an hour off writes keys that live neither longer nor shorter',
     needs: ['!volatile'],
     async run({ open, key }) {
       const [one, other] = [await open(), await open()]

@@ -1,0 +1,33 @@
+/**
+ * A Worker that runs the store cases where it is, one a request, and sells a page; bundled by `cloudflare.test.ts`.
+ *
+ * @module
+ */
+import { storeSuite } from '@polyrail/conformance'
+import { cloudflare } from '@polyrail/stores/cloudflare'
+import { buy } from './shop.js'
+
+export { PaymentStore } from '@polyrail/stores/cloudflare'
+
+type Environment = { PAYMENTS: cloudflare.Namespace<object>; KV: cloudflare.Namespace<object> }
+
+export default {
+  async fetch(request: Request, { PAYMENTS, KV }: Environment): Promise<Response> {
+    const { pathname } = new URL(request.url)
+    const store = cloudflare(PAYMENTS)
+    const told = async (act: () => unknown) => {
+      try {
+        return Response.json({ told: (await act()) ?? null })
+      } catch (cause) {
+        return Response.json({ failed: cause instanceof Error ? cause.message : String(cause) })
+      }
+    }
+    if (pathname === '/buy') return told(() => buy(store))
+    if (pathname === '/kv') return told(() => cloudflare(KV).name)
+    if (pathname === '/keep') return told(() => store.claim([{ key: 'kept', value: 1, ttl: 600 }]))
+    const capabilities = { wakes: true, volatile: false }
+    const cases = storeSuite(() => cloudflare(PAYMENTS), { capabilities })
+    if (pathname === '/cases') return Response.json(cases.map(({ id, title }) => ({ id, title })))
+    return told(() => cases.find(({ id }) => pathname === `/${id}`)?.run())
+  },
+}
