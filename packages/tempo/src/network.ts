@@ -94,6 +94,11 @@ export interface Network {
   readReceipt(hash: Hex, options?: Options): Promise<Receipt | undefined>
   /** Whether an account lets a key of its own sign in its name, now. */
   readKey(key: { account: Address; accessKey: Address }, options?: Options): Promise<boolean>
+  /** Base units of a token that an account lets a key of its own still spend; `undefined` when it sets no limit. */
+  readLimit(
+    key: { account: Address; accessKey: Address; token: Address },
+    options?: Options,
+  ): Promise<bigint | undefined>
   /** Whether the calls would go through, if the sender made them now. */
   simulate(transaction: { from: Address; calls: Calls }, options?: Options): Promise<boolean>
   /** What a call returns; `undefined` when it fails. */
@@ -167,6 +172,7 @@ function createNetwork(client: Client, chainId: number): Network {
     },
     readReceipt: (hash, options) => readReceipt(client, hash, options),
     readKey: (key, options) => readKey(client, key, options),
+    readLimit: (key, options) => readLimit(client, key, options),
     simulate: (transaction, options) => simulate(client, transaction, options),
     call: (call, options) => readCall(client, call, options),
     request: (asked) => client.request<Untyped>(asked, ONCE),
@@ -205,25 +211,47 @@ async function readReceipt(client: Client, hash: Hex, options: Options = {}) {
   return receipt ? toReceipt(receipt) : undefined
 }
 
-/** Authorized, not revoked, not expired. Source: viem's `Abis.accountKeychain`. */
-async function readKey(
-  client: Client,
-  { account, accessKey }: { account: Address; accessKey: Address },
-  options: Options = {},
-): Promise<boolean> {
-  const data = encodeFunctionData({ abi: KEYCHAIN, args: [account, accessKey] })
-  const answer = await client.request(
-    { method: 'eth_call', params: [{ to: ACCOUNT_KEYCHAIN, data }, 'latest'] },
-    { ...READ, ...options },
-  )
-  const { keyId, expiry, isRevoked } = decodeFunctionResult({ abi: KEYCHAIN, data: answer })
-  return isAddressEqual(keyId, accessKey) && !isRevoked && Number(expiry) > Date.now() / 1000
-}
-
 const KEYCHAIN = parseAbi([
   'struct Key { uint8 signatureType; address keyId; uint64 expiry; bool enforceLimits; bool isRevoked; }',
   'function getKey(address account, address keyId) view returns (Key key)',
+  'function getRemainingLimitWithPeriod(address account, address keyId, address token) view returns (uint256 remaining, uint64 periodEnd)',
 ])
+
+type Key = { account: Address; accessKey: Address }
+
+async function askKeychain(client: Client, data: Hex, options: Options = {}): Promise<Hex> {
+  const params = [{ to: ACCOUNT_KEYCHAIN, data }, 'latest'] as const
+  return client.request({ method: 'eth_call', params: [...params] }, { ...READ, ...options })
+}
+
+/** Source: viem's `Abis.accountKeychain`. */
+async function readKeyRecord(client: Client, { account, accessKey }: Key, options?: Options) {
+  const call = { abi: KEYCHAIN, functionName: 'getKey' } as const
+  const data = encodeFunctionData({ ...call, args: [account, accessKey] })
+  return decodeFunctionResult({ ...call, data: await askKeychain(client, data, options) })
+}
+
+/** Authorized, not revoked, not expired. */
+async function readKey(client: Client, key: Key, options?: Options): Promise<boolean> {
+  const { keyId, expiry, isRevoked } = await readKeyRecord(client, key, options)
+  return isAddressEqual(keyId, key.accessKey) && !isRevoked && Number(expiry) > Date.now() / 1000
+}
+
+async function readLimit(
+  client: Client,
+  { token, ...key }: Key & { token: Address },
+  options?: Options,
+): Promise<bigint | undefined> {
+  const { enforceLimits } = await readKeyRecord(client, key, options)
+  if (!enforceLimits) return undefined
+  const call = { abi: KEYCHAIN, functionName: 'getRemainingLimitWithPeriod' } as const
+  const data = encodeFunctionData({ ...call, args: [key.account, key.accessKey, token] })
+  const [remaining] = decodeFunctionResult({
+    ...call,
+    data: await askKeychain(client, data, options),
+  })
+  return remaining
+}
 
 async function simulate(
   client: Client,

@@ -6,8 +6,9 @@
 import { Tempo } from '@polyrail/sandbox/tempo'
 import { numberToHex, serializeSignature } from 'viem'
 import { generatePrivateKey, privateKeyToAccount, toAccount } from 'viem/accounts'
-import { Account, Secp256k1, Transaction } from 'viem/tempo'
+import { Account, Actions, Secp256k1, Transaction } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { connect } from '../src/network.ts'
 import { createRail } from '../src/charge/server.ts'
 import { RULES } from '../src/charge/rules.ts'
 import { call, resign, start, unsigned } from './rail.ts'
@@ -34,6 +35,7 @@ const honest = () => ({
   feePayerSignature: null,
   feeToken: undefined,
   gas: 400_000n,
+  maxPriorityFeePerGas: 0n,
   validBefore: soon(),
   validAfter: ++salt,
 })
@@ -108,37 +110,54 @@ describe('a sponsored payment', () => {
   })
 })
 
-/** What would drain a sponsor, by the rule that stands against it. */
-const attacks: [keyof typeof RULES, string, () => Change | Promise<Change>, RegExp][] = [
-  ['calls', 'a call beside the payment', () => withCall('approve'), /and nothing else/],
-  ['calls', 'a second payment', () => withCall('transfer'), /and nothing else/],
+/** What would drain a sponsor, with the rules that stand against it; the first of them says why. */
+const attacks: [(keyof typeof RULES)[], string, () => Change | Promise<Change>, RegExp][] = [
+  [['calls'], 'a call beside the payment', () => withCall('approve'), /and nothing else/],
+  [['calls'], 'a second payment', () => withCall('transfer'), /and nothing else/],
   [
-    'calls',
+    ['payment', 'calls'],
     'an approval in place of the payment',
     () => ({ calls: [call(pathUSD(), 'approve', [local.shop.address, 10_000n])] }),
     /transfer/,
   ],
+  [['gas', 'fee'], 'much gas', () => ({ gas: 5_000_000n }), /gas limit/],
   [
-    'gas',
-    'much gas',
-    () => ({ gas: 5_000_000n, maxFeePerGas: 2n * 10n ** 9n, maxPriorityFeePerGas: 0n }),
-    /gas limit/,
+    ['fee'],
+    'a high fee',
+    () => ({ gas: 800_000n, maxFeePerGas: 90n * GWEI }),
+    /greater fee than the 0.05/,
   ],
-  ['fee', 'a high price for gas', () => ({ maxFeePerGas: 10n ** 12n }), /greater fee/],
   [
-    'accessList',
+    ['price'],
+    'a high price for gas',
+    () => ({ gas: 200_000n, maxFeePerGas: 150n * GWEI }),
+    /may offer 100000000000 for gas/,
+  ],
+  [
+    ['tip'],
+    'a tip',
+    () => ({ gas: 200_000n, maxFeePerGas: 90n * GWEI, maxPriorityFeePerGas: 60n * GWEI }),
+    /may tip 10000000000 at most/,
+  ],
+  [
+    ['accessList'],
     'an access list',
     () => ({ accessList: [{ address: local.shop.address, storageKeys: [] }] }),
     /access list/,
   ],
-  ['keyAuthorization', 'a key authorization', authorizeKey, /authorize keys/],
+  [['keyAuthorization'], 'a key authorization', authorizeKey, /authorize keys/],
   [
-    'window',
+    ['window', 'nonce'],
     'a long validity',
-    () => ({ validBefore: local.chain.now() + 250, nonceKey: 0n, validAfter: undefined }),
+    () => ({ validBefore: local.chain.now() + 250, ...ordinary(++lane) }),
     /60 seconds at most/,
   ],
+  [['nonce'], 'a nonce lane of its own', () => ordinary(++lane), /expiring nonce/],
 ]
+
+const GWEI = 10n ** 9n
+let lane = 0
+const ordinary = (key: number) => ({ nonceKey: BigInt(key), nonce: 0, validAfter: undefined })
 
 const pathUSD = () => local.chain.tokens.pathUSD
 
@@ -152,7 +171,11 @@ async function authorizeKey() {
   return { keyAuthorization: await Account.signKeyAuthorization(poor, { key, chainId: 1337n }) }
 }
 
-type Change = { append?: object; account?: Tempo.LocalAccount; [field: string]: unknown }
+type Change = {
+  append?: object
+  account?: Pick<Tempo.LocalAccount, 'signTransaction'>
+  [field: string]: unknown
+}
 
 /** Presents an attack to a shop; tells what came of it, and what it cost the sponsor. */
 async function attack(shop: ReturnType<typeof open>, { append, account, ...change }: Change) {
@@ -172,17 +195,87 @@ describe('a sponsor is not drained (threat 20)', () => {
     expect(cost).toBe(0n)
   })
 
-  test.each(attacks)('without the rule `%s`, %s gets through', async (rule, _, change) => {
-    const { [rule]: __, ...rules } = RULES
-    // Nor the two that bar an unpayable payment a second time.
-    const lax = { ...rules, ...(rule === 'calls' && { payment: () => undefined }) }
-    const method = createRail(
-      { recipient: local.shop.address, feePayer: sponsor, ...local.at },
-      lax,
+  test.each(attacks)('without the rules %s, %s is paid for', async (names, _, change) => {
+    const rules = Object.fromEntries(
+      Object.entries(RULES).filter(([name]) => !names.some((removed) => removed === name)),
     )
-    const { answer } = await attack(open({ method }), await change())
-    const { detail } = answer.status === 200 ? { detail: 'served' } : await problem(answer)
-    expect(detail).not.toMatch(attacks.find(([name]) => name === rule)![3])
+    const { address: recipient } = local.shop
+    const method = createRail({ recipient, feePayer: sponsor, ...local.at }, rules)
+    const { cost } = await attack(open({ method }), await change())
+    expect(cost).toBeGreaterThan(0n)
+  })
+
+  test('an access key that may not spend is refused, and costs nothing', async () => {
+    const root = await local.chain.account()
+    const feeToken = local.chain.tokens.AlphaUSD
+    const account = Account.fromSecp256k1(numberToHex(93n, { size: 32 }), { access: root })
+    const limits = [{ token: pathUSD(), limit: 9_999n }]
+    const client = local.chain.client({ account: root })
+    const more = { feeToken, gas: 3_000_000n }
+    await Actions.accessKey.authorizeSync(client, { accessKey: account, limits, ...more })
+    const { answer, cost } = await attack(open(), { account })
+    expect(await problem(answer)).toEqual(refusal(failed, /would fail/))
+    expect(cost).toBe(0n)
+    const limit = 10_000n
+    const accessKey = account.accessKeyAddress
+    await Actions.accessKey.updateLimitSync(client, { accessKey, token: pathUSD(), limit, ...more })
+    expect((await attack(open(), { account })).answer.status).toBe(200)
+  })
+
+  test('one cent is not promised a dozen times', async () => {
+    const { pathUSD: token } = local.chain.tokens
+    const account = await local.chain.account({ amount: 10_000n, tokens: [token] })
+    const shop = open()
+    const forged = await Promise.all(Array.from({ length: 12 }, () => forge(shop, {}, account)))
+    const before = await local.chain.balance(sponsor.address)
+    const answers = await Promise.all(
+      forged.map(({ challenge, raw }) => shop.show({ challenge }, raw)),
+    )
+    expect(answers.map(({ status }) => status).toSorted()).toEqual([200, ...Array(11).fill(503)])
+    expect(before - (await local.chain.balance(sponsor.address))).toBeLessThan(10_000n)
+  })
+
+  test('a payment that is reverted all the same costs its payer the part of the budget that it might have', async () => {
+    // As if it could be paid when it was tried out.
+    const network = {
+      ...connect(local.at),
+      simulate: async () => true,
+      readBalance: async () => 10n ** 9n,
+    }
+    const shop = open({ network, feePayer: { account: sponsor, budget: { payer: '0.015' } } })
+    const account = Account.fromSecp256k1(numberToHex(95n, { size: 32 }))
+    const show = async () => {
+      const { challenge, raw } = await forge(shop, {}, account)
+      return problem(await shop.show({ challenge }, raw))
+    }
+    expect(await show()).toEqual(refusal(failed, /reverted/))
+    expect(await show()).toMatchObject({ status: 503 })
+  })
+
+  test('nobody ties up the budget with what no block takes', async () => {
+    const shop = open({ feePayer: { account: sponsor, budget: { total: '0.02' } }, settle: 1500 })
+    const lost = await forge(shop, { validBefore: local.chain.now() + 6 })
+    using fault = local.chain.fault({ method: 'eth_sendRawTransactionSync', fail: 'drop' })
+    expect((await shop.show(lost, lost.raw)).status).toBe(503)
+    const other = await forge(shop)
+    expect((await shop.show(other, other.raw)).status).toBe(503)
+    fault.clear()
+    await local.chain.advance(20)
+    expect((await problem(await shop.show(lost, lost.raw))).code).toBe('payment-expired')
+    await local.chain.advance(1)
+    const late = await forge(shop, { validBefore: local.chain.now() + 20 })
+    expect((await shop.show(late, late.raw)).status).toBe(200)
+  })
+
+  test('one plain transfer does not buy at two shops of one sponsor', async () => {
+    const [one, two] = [open(), open()]
+    const { challenge, raw } = await forge(one, {
+      calls: [call(pathUSD(), 'transfer', [local.shop.address, 10_000n])],
+    })
+    expect((await one.show({ challenge }, raw)).status).toBe(200)
+    const answer = await two.show({ challenge: (await two.challenge()).wire }, raw)
+    expect(await problem(answer)).toEqual(refusal(failed, /on the chain already/))
+    expect(two.served()).toBe(0)
   })
 
   test('a payment that its payer cannot make is refused, and costs nothing', async () => {
@@ -211,19 +304,22 @@ describe('a sponsor is not drained (threat 20)', () => {
     expect(await local.chain.balance(sponsor.address)).toBe(before)
   })
 
-  test('without the rule `sender`, an unsigned transaction is not refused for that', async () => {
+  test('without the rule `sender`, a key that the account never authorized is signed for', async () => {
     const { sender: _, ...rules } = RULES
-    const method = createRail(
-      { recipient: local.shop.address, feePayer: sponsor, ...local.at },
-      rules,
-    )
-    const shop = open({ method })
-    const { challenge, raw } = await forge(shop)
-    const { serialize, deserialize } = Transaction.z_TxEnvelopeTempo
-    const { signature: __, ...bare } = deserialize(raw as `0x76${string}`)
-    const unsignedBytes = serialize(bare, { format: 'feePayer', sender: poor.address })
-    const answer = await shop.show({ challenge }, unsignedBytes)
-    expect((await problem(answer)).detail).not.toMatch(/signature does not prove/)
+    const { address: recipient } = local.shop
+    const signed: unknown[] = []
+    const feePayer = {
+      address: sponsor.address,
+      sign: ({ hash }: { hash: Bytes }) => (signed.push(hash), sponsor.sign({ hash })),
+    }
+    const account = Account.fromSecp256k1(numberToHex(94n, { size: 32 }), { access: poor })
+    const honestShop = open({ feePayer })
+    const { answer } = await attack(honestShop, { account })
+    expect(await problem(answer)).toEqual(refusal(failed, /not authorized by the account/))
+    expect(signed).toEqual([])
+    const method = createRail({ recipient, feePayer, ...local.at }, rules)
+    await attack(open({ method }), { account })
+    expect(signed).toHaveLength(1)
   })
 
   test('a fee payer that has signed already is not ours', async () => {
@@ -360,6 +456,11 @@ describe('a sponsor', () => {
   test('must be able to sign, within limits that make sense', () => {
     const account = { address: sponsor.address }
     expect(() => open({ feePayer: account })).toThrow(/must sign hashes/)
+    const key = generatePrivateKey()
+    const given = { feePayer: key } as unknown as Options
+    expect(() => open(given)).toThrow(/must be a viem account/)
+    expect(() => open(given)).not.toThrow(key)
+    expect(() => open({ feePayer: Account.fromP256(key) })).toThrow(/secp256k1 signatures/)
     expect(() => open({ feePayer: { account: sponsor, maxFee: '1e3' } })).toThrow(/decimal string/)
     expect(() => open({ feePayer: { account: sponsor, budget: { seconds: 0 } } })).toThrow(
       /1 or more/,

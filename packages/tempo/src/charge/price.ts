@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isAddress } from 'viem'
 import { DECIMALS, MOST_SPLITS, currencyOf, type Address, type Hex } from '../constants.js'
 import type { Mode, Request } from './method.js'
 
@@ -37,6 +38,8 @@ export function createRequest(terms: Terms, chainId: number): Request {
   const { amount, currency = currencyOf(chainId), recipient, externalId } = terms
   if (recipient === undefined || isNobody(recipient))
     throw new TypeError('tempo/charge: say who is paid: recipient is the address of your wallet.')
+  checkChecksum(recipient, 'recipient')
+  checkChecksum(currency, 'currency')
   const request = {
     amount: toBaseUnits(amount),
     currency: lower(currency),
@@ -74,21 +77,22 @@ function detailsOf(terms: Terms, total: string): object {
  * @throws TypeError when none is left.
  */
 function modesOf({ modes = ['pull', 'push'], memo, feePayer }: Terms): Mode[] {
+  if (modes.length === 0 || modes.some((mode) => mode !== 'pull' && mode !== 'push'))
+    throw new TypeError("tempo/charge: modes must name 'pull', 'push' or both.")
   const isPullOnly = feePayer || memo !== undefined
   const left = (['pull', 'push'] as const).filter(
     (mode) => modes.includes(mode) && !(isPullOnly && mode === 'push'),
   )
   if (left.length > 0) return left
   throw new TypeError(
-    modes.length === 0
-      ? "tempo/charge: modes must name 'pull', 'push' or both."
-      : "tempo/charge: a route with a memo of its own, or whose fee the server pays, needs the mode 'pull'.",
+    "tempo/charge: a route with a memo of its own, or whose fee the server pays, needs the mode 'pull'.",
   )
 }
 
 function splitsOf(splits: readonly Split[], total: bigint) {
   if (splits.length === 0 || splits.length > MOST_SPLITS)
     throw new TypeError(`tempo/charge: splits must have 1 to ${MOST_SPLITS} entries.`)
+  for (const { recipient } of splits) checkChecksum(recipient, 'splits[].recipient')
   const parts = splits.map(({ amount, recipient, memo }) => ({
     amount: toBaseUnits(amount),
     ...(memo !== undefined && { memo: lower(memo) }),
@@ -101,6 +105,19 @@ function splitsOf(splits: readonly Split[], total: bigint) {
       'tempo/charge: the splits must come to less than the amount: the recipient gets what they leave.',
     )
   return parts
+}
+
+/**
+ * Guards against a typo where a merchant writes an address: in mixed case it carries a checksum.
+ *
+ * @throws TypeError naming the option.
+ */
+export function checkChecksum(address: string, option: string): void {
+  const isMixed = /[A-F]/.test(address) && /[a-f]/.test(address.slice(2))
+  if (isMixed && /^0x[\da-fA-F]{40}$/.test(address) && !isAddress(address))
+    throw new TypeError(
+      `tempo/charge: ${option} has a wrong checksum (EIP-55), so that it may be mistyped: ${address}.`,
+    )
 }
 
 const isNobody = (address: Address): boolean => /^0x0*$/.test(address)

@@ -5,8 +5,8 @@
  * @module
  */
 import { Expires, type Errors } from '@polyrail/core'
-import { isAddressEqual } from 'viem'
-import type { Hex } from '../constants.js'
+import { formatUnits, isAddressEqual } from 'viem'
+import { DECIMALS, EXPIRING_NONCE_KEY, type Hex } from '../constants.js'
 import { feeOf } from '../network.js'
 import { bindingOf } from './attribution.js'
 import type { Request } from './method.js'
@@ -112,22 +112,31 @@ export const RULES = {
       : 'The transfers are not those that are asked.'
   },
 
-  gas({ signed, asked, calls, sponsor }) {
-    if (!sponsor) return undefined
-    const swapping = calls.length < signed.envelope.calls.length ? SWAP_GAS : 0n
-    const transfers = BigInt(transfersOf(asked.request).length)
-    const most = sponsor.maxGas ?? BASE_GAS + GAS * transfers + swapping
-    const { gas = 0n } = signed.envelope
+  gas(trial) {
+    if (!trial.sponsor) return undefined
+    const most = trial.sponsor.maxGas ?? allowanceOf(trial, GAS)
+    const { gas = 0n } = trial.signed.envelope
     return gas <= most ? undefined : `The gas limit of the transaction is above ${most}.`
   },
 
-  fee({ signed, sponsor }) {
-    if (!sponsor) return undefined
-    const { gas = 0n, maxFeePerGas = 0n } = signed.envelope
-    return feeOf(gas, maxFeePerGas) <= sponsor.maxFee
+  fee(trial) {
+    if (!trial.sponsor) return undefined
+    const most = trial.sponsor.maxFee ?? allowanceOf(trial, FEE)
+    const { gas = 0n, maxFeePerGas = 0n } = trial.signed.envelope
+    return feeOf(gas, maxFeePerGas) <= most
       ? undefined
-      : 'The transaction may cost a greater fee than this server pays.'
+      : `The transaction may cost a greater fee than the ${formatUnits(most, DECIMALS)} that this server pays.`
   },
+
+  price: ({ signed, sponsor }) =>
+    sponsor && (signed.envelope.maxFeePerGas ?? 0n) > sponsor.maxFeePerGas
+      ? `A transaction whose fee this server pays may offer ${sponsor.maxFeePerGas} for gas at most.`
+      : undefined,
+
+  tip: ({ signed, sponsor }) =>
+    sponsor && (signed.envelope.maxPriorityFeePerGas ?? 0n) > sponsor.maxPriorityFeePerGas
+      ? `A transaction whose fee this server pays may tip ${sponsor.maxPriorityFeePerGas} at most.`
+      : undefined,
 
   accessList: ({ signed, sponsor }) =>
     sponsor && signed.envelope.accessList?.length
@@ -146,14 +155,25 @@ export const RULES = {
       ? `A transaction whose fee this server pays must be valid for ${sponsor.maxValidity} seconds at most.`
       : undefined
   },
+
+  /** Any other lane may be new, which costs more, or have a gap, which ties up what is set aside. */
+  nonce: ({ signed, sponsor }) =>
+    sponsor && signed.envelope.nonceKey !== EXPIRING_NONCE_KEY
+      ? 'A transaction whose fee this server pays must have an expiring nonce.'
+      : undefined,
 } as const satisfies Rules
 
-/** Gas of a transaction beside its transfers: signature and nonce. */
-const BASE_GAS = 500_000n
-/** Gas of a transfer to who never held the token. Measured: 296,000. */
-const GAS = 350_000n
-/** Gas of a swap before it. Measured: 714,000 with the transfer. */
-const SWAP_GAS = 900_000n
+type Allowance = { base: bigint; transfer: bigint; swap: bigint }
+
+/** Measured: 296,000 for a transfer to who never held the token, 714,000 for a swap with a transfer. */
+const GAS: Allowance = { base: 500_000n, transfer: 350_000n, swap: 900_000n }
+/** Base units. At the chain's price the gas of a transfer to somebody new costs 6,000; clients ask for half as much again. */
+const FEE: Allowance = { base: 30_000n, transfer: 20_000n, swap: 50_000n }
+
+function allowanceOf({ signed, asked, calls }: Trial, { base, transfer, swap }: Allowance): bigint {
+  const isSwap = calls.length < signed.envelope.calls.length
+  return base + transfer * BigInt(transfersOf(asked.request).length) + (isSwap ? swap : 0n)
+}
 
 /** Reads what a transaction does, and the payment in it. */
 export function readPayment({ envelope }: Signed, asked: Asked): Pick<Trial, 'calls' | 'payment'> {

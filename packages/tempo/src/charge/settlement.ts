@@ -11,8 +11,17 @@ import type { Reason } from '../refusal.js'
 import { readReceipt, type Approved } from './judge.js'
 import type { Request } from './method.js'
 import type { Asked } from './rules.js'
-import { cosign, reserve, type Complete, type Reservation, type Sponsor } from './sponsor.js'
+import {
+  cosign,
+  giveBack,
+  hold,
+  reserve,
+  type Complete,
+  type Reservation,
+  type Sponsor,
+} from './sponsor.js'
 import type { Signed } from './transaction.js'
+import { transfersOf } from './transfer.js'
 
 /** What a settlement works with. */
 export type Context = {
@@ -57,8 +66,12 @@ async function settleTransaction(
   return seen ?? conclude(await send(payment, context), payment, context)
 }
 
-const send = (payment: Payment, { network, signal }: Context): Promise<Broadcast> =>
-  network.broadcast(payment, { signal })
+/** Broadcasts. What a node refuses may be in a block already, and stand in its own way. */
+async function send(payment: Payment, { network, signal }: Context): Promise<Broadcast> {
+  const sent = await network.broadcast(payment, { signal })
+  const receipt = sent.status === 'refused' && (await network.readReceipt(payment.hash, { signal }))
+  return receipt ? { status: 'included', receipt } : sent
+}
 
 /**
  * A transfer that names no challenge and is on the chain before we sent it may have bought something elsewhere.
@@ -79,75 +92,142 @@ async function lookUp(
   }
 }
 
-/** Tries it out, sets the fee aside, signs as the fee payer and writes that down, all before anything is sent. */
-async function settleSponsored(
-  { signed, sender }: Transaction,
-  context: Context,
-): Promise<Outcome.Outcome> {
-  const { network, sponsor, signal, store } = context
-  if (!sponsor) return Outcome.unsettled({ cause: new Error('This server has no fee payer now.') })
-  const { gas = 0n, maxFeePerGas = 0n } = signed.envelope
-  const calls = signed.envelope.calls.map(({ to = '0x', data = '0x' }) => ({ to, data }))
-  let reservation: Reservation | undefined
-  let payment: Payment
-  try {
-    // One that fails costs its fee all the same.
-    if (!(await network.simulate({ from: sender, calls }, { signal }))) return refuse('failing')
-    const most = feeOf(gas, maxFeePerGas)
-    reservation = await reserve(sponsor, { payer: sender, most, store })
-    if (!reservation) return overBudget(sponsor)
-    payment = { ...(await completeOnce(signed, sponsor, store)), sender }
-  } catch (cause) {
-    await reservation?.settle(0n)
-    return Outcome.unsettled({ cause })
-  }
-  const sent = await send(payment, context)
-  if (sent.status === 'included') await reservation.settle(sent.receipt.fee)
-  else if (sent.status !== 'unknown') await reservation.settle(0n)
-  return conclude(sent, payment, context)
+/** A transaction that we completed, as it is written down. */
+type Completed = Complete & {
+  /** What is set aside for its fee, until that is known. */
+  reservation?: Reservation | undefined
 }
 
-const overBudget = ({ budget }: Sponsor): Outcome.Unsettled =>
-  Outcome.unsettled({
-    retryAfter: Math.ceil(budget.seconds / 60),
-    cause: new Error('The budget for fees is spent, in all or for this payer.'),
-  })
+/** Ready to be sent, or why not; nothing has been sent in either case. */
+type Prepared = { payment: Payment; release: () => Promise<unknown> } | Outcome.Outcome
+
+async function settleSponsored(approved: Transaction, context: Context): Promise<Outcome.Outcome> {
+  const prepared = await prepare(approved, context).catch((cause: unknown) =>
+    Outcome.unsettled({ cause }),
+  )
+  if ('status' in prepared) return prepared
+  try {
+    const sent = await send(prepared.payment, context)
+    await account(sent, approved.signed, context)
+    return conclude(sent, prepared.payment, context)
+  } finally {
+    await prepared.release()
+  }
+}
+
+/** Tries it out, sets the fee aside, signs as the fee payer and writes that down. */
+async function prepare(approved: Transaction, context: Context): Promise<Prepared> {
+  const { sponsor, store } = context
+  const { signed, sender, isBound } = approved
+  if (!sponsor) return Outcome.unsettled({ cause: new Error('This server has no fee payer now.') })
+  const refusal = await tryOut(approved, context)
+  if (refusal) return refusal
+  const release = await holdPayment(approved, context)
+  if (!release) return tooMuch(1, 'The payer has other payments under way, and too little for all.')
+  const known = await readCompleted(signed, store)
+  const completed = known ?? (await complete(approved, sponsor, store))
+  if (!completed) {
+    await release()
+    return tooMuch(sponsor.budget.seconds / 60, 'The budget for fees is spent.')
+  }
+  const payment = { raw: completed.raw, hash: completed.hash, sender }
+  const seen = isBound || known ? undefined : await lookUp(payment, context)
+  return seen ?? { payment, release }
+}
+
+/** One that fails costs its fee all the same. The chain tries it as the account, whose access key may have spent its limit. */
+async function tryOut(
+  { signed, sender }: Transaction,
+  { network, asked, signal }: Context,
+): Promise<Outcome.Rejected | undefined> {
+  const calls = signed.envelope.calls.map(({ to = '0x', data = '0x' }) => ({ to, data }))
+  const { accessKey } = signed.signer ?? {}
+  const { amount, currency: token } = asked.request
+  const [goesThrough, limit] = await Promise.all([
+    network.simulate({ from: sender, calls }, { signal }),
+    accessKey && network.readLimit({ account: sender, accessKey, token }, { signal }),
+  ])
+  return !goesThrough || (limit !== undefined && limit < BigInt(amount))
+    ? refuse('failing')
+    : undefined
+}
+
+/** What a swap brings is not there yet: a payer makes one such payment at a time. */
+async function holdPayment(
+  { signed, sender: payer }: Transaction,
+  { network, asked, signal, store }: Context,
+): Promise<(() => Promise<unknown>) | undefined> {
+  const amount = BigInt(asked.request.amount)
+  const token = asked.request.currency
+  const balance = await network.readBalance({ token, owner: payer }, { signal })
+  const isSwap = signed.envelope.calls.length > transfersOf(asked.request).length
+  return hold(store, { payer, token, amount, has: isSwap ? amount : balance })
+}
+
+const tooMuch = (retryAfter: number, message: string): Outcome.Unsettled =>
+  Outcome.unsettled({ retryAfter: Math.ceil(retryAfter), cause: new Error(message) })
 
 /** Seconds for which it is known how a transaction was completed: longer than anybody asks after it. */
 const KEPT = 30 * 86_400
 
 const keyOf = ({ identity }: Signed): string => `sponsored:${identity}`
 
+const readCompleted = async (signed: Signed, store: Store.Store): Promise<Completed | undefined> =>
+  (await store.get(keyOf(signed))) as Completed | undefined
+
 /** A signer need not sign alike twice, and only the hash of what was sent finds it again. */
-async function completeOnce(
-  signed: Signed,
+async function complete(
+  { signed, sender: payer }: Transaction,
   sponsor: Sponsor,
   store: Store.Store,
-): Promise<Complete> {
-  const known = (await store.get(keyOf(signed))) as Complete | undefined
-  if (known) return known
-  const complete = await cosign(signed, sponsor)
-  await store.set(keyOf(signed), complete, { ttl: KEPT })
-  return complete
+): Promise<Completed | undefined> {
+  const { gas = 0n, maxFeePerGas = 0n } = signed.envelope
+  const reservation = await reserve(sponsor, { payer, most: feeOf(gas, maxFeePerGas), store })
+  if (!reservation) return undefined
+  try {
+    const completed = { ...(await cosign(signed, sponsor)), reservation }
+    await store.set(keyOf(signed), completed, { ttl: KEPT })
+    return completed
+  } catch (cause) {
+    await giveBack(sponsor, { reservation, fee: 0n, store })
+    throw cause
+  }
+}
+
+/**
+ * Puts what a transaction cost in place of what was set aside, once. One that was reverted keeps all of it: its payer shall not
+ * have many of these.
+ */
+async function account(
+  sent: Broadcast,
+  signed: Signed,
+  { sponsor, store }: Context,
+): Promise<void> {
+  if (!sponsor || sent.status === 'unknown') return
+  let reservation: Reservation | undefined
+  await store.update(
+    keyOf(signed),
+    (current) => {
+      const { reservation: open, ...completed } = (current ?? {}) as Completed
+      reservation = open
+      return open && completed
+    },
+    { ttl: KEPT },
+  )
+  if (!reservation || (sent.status === 'included' && !sent.receipt.success)) return
+  const fee = sent.status === 'included' ? sent.receipt.fee : 0n
+  await giveBack(sponsor, { reservation, fee, store })
 }
 
 /** What the answer to a broadcast means for the payment. */
-async function conclude(
-  sent: Broadcast,
-  payment: Payment,
-  context: Context,
-): Promise<Outcome.Outcome> {
+function conclude(sent: Broadcast, payment: Payment, context: Context): Outcome.Outcome {
   switch (sent.status) {
     case 'included':
       return finish(sent.receipt, payment, context)
     case 'unreached':
       return Outcome.unsettled({ cause: sent.cause })
-    case 'refused': {
-      // This very transaction may be what stands in its way.
-      const { network, signal } = context
-      const receipt = await network.readReceipt(payment.hash, { signal })
-      return receipt ? finish(receipt, payment, context) : refuse(sent.reason, sent.cause)
-    }
+    case 'refused':
+      return refuse(sent.reason, sent.cause)
     default:
       return Outcome.indeterminate({ attempt: { hash: payment.hash }, cause: sent.cause })
   }
@@ -166,33 +246,33 @@ export async function trace(
   const { signer, envelope } = signed
   const isSponsored =
     context.asked.request.methodDetails?.feePayer && envelope.feePayerSignature === null
-  const complete = isSponsored
-    ? ((await context.store.get(keyOf(signed))) as Complete | undefined)
+  const completed: Complete | undefined = isSponsored
+    ? await readCompleted(signed, context.store)
     : signed
   // It was never completed, so it was never sent.
-  if (!complete) return Outcome.unsettled()
-  const { raw, hash } = complete
-  return follow({ raw, hash, sender: signer.account }, context, envelope.validBefore)
+  if (!completed) return Outcome.unsettled()
+  const payment = { raw: completed.raw, hash: completed.hash, sender: signer.account }
+  const found = await find(payment, context, envelope.validBefore)
+  if (isSponsored) await account(found, signed, context)
+  return conclude(found, payment, context)
 }
 
 /** The time is asked first and the receipt second: a node that has no receipt by then will never have one. */
-async function follow(
+async function find(
   payment: Payment,
   context: Context,
   validBefore = Infinity,
-): Promise<Outcome.Outcome> {
-  const { hash } = payment
+): Promise<Broadcast> {
   const { network, signal } = context
   const dead = validBefore + FINALITY_MARGIN
   const time = await network.readTime({ signal })
-  const receipt = await network.readReceipt(hash, { signal })
-  if (receipt) return finish(receipt, payment, context)
-  if (time >= dead) return refuse('expired')
+  const receipt = await network.readReceipt(payment.hash, { signal })
+  if (receipt) return { status: 'included', receipt }
+  if (time >= dead) return { status: 'refused', reason: 'expired', cause: undefined }
   const sent = await send(payment, context)
   // A chain without new blocks has no later time to show; its node knows the time all the same.
   const late = sent.status === 'refused' && sent.reason === 'expired' && Date.now() / 1000 >= dead
-  if (sent.status === 'included' || late) return conclude(sent, payment, context)
-  return Outcome.indeterminate({ attempt: { hash }, cause: sent.cause })
+  return sent.status === 'included' || late ? sent : { status: 'unknown', cause: sent.cause }
 }
 
 /** Judges a receipt by its effects. @see Tempo charge draft, Hash Verification */
