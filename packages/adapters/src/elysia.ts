@@ -6,13 +6,17 @@
 import { Elysia } from 'elysia'
 import { WebStandardAdapter } from 'elysia/adapter/web-standard'
 import { begin, giveBack, type Visit } from './halves.js'
+import { extend } from './lists.js'
 import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
 
 /** As much of Elysia's context as is used. */
 export interface Context {
   readonly request: Request
   readonly route: string
+  readonly set: Set
 }
+
+type Set = { headers: Record<string, unknown>; cookie?: unknown }
 
 /** A price on a route: its `beforeHandle`, or around its handler. */
 export interface Guard extends Priced {
@@ -61,19 +65,30 @@ const around = (at: At, handler: (context: Context) => unknown) => async (contex
   }
 }
 
-async function before(at: At, { request, route }: Context): Promise<Response | undefined> {
+async function before(at: At, { request, route, set }: Context): Promise<Response | undefined> {
   const visit = visits.get(request)
   if (!visit) throw new TypeError('Payments need app.use(payments), before the routes.')
   const turn = await begin(at(route), requestOf(request, visit))
-  if (turn instanceof Response) return turn
+  if (turn instanceof Response) return merge(turn, set)
   visit.turn = turn
   return undefined
 }
 
 function requestOf(request: Request, { bytes }: Visit): Request {
-  if (!bytes) return request
   const { method, headers, url } = request
-  return new Request(url, { method, headers, body: bytes as BodyInit })
+  if (!bytes || method === 'GET' || method === 'HEAD') return request
+  return new Request(url, { method, headers, body: bytes.length > 0 ? (bytes as BodyInit) : null })
+}
+
+/** Elysia takes one cookie of a response, and all of `set`; of other headers, those that the response lacks. */
+function merge(answer: Response, set: Set): Response {
+  const { headers } = answer
+  for (const [name, ours] of headers)
+    if (name !== 'set-cookie') headers.set(name, extend(name, set.headers[name], ours))
+  const cookies = headers.getSetCookie()
+  headers.delete('set-cookie')
+  if (cookies.length > 0) set.headers['set-cookie'] = cookies
+  return answer
 }
 
 /**
@@ -100,7 +115,7 @@ export const payments = new Elysia({ name: '@polyrail/adapters' })
     visit.turn = undefined
     const { mapResponse } = WebStandardAdapter.handler
     const response = (await mapResponse(responseValue, set, request)) as Response
-    // They are on the response now, and Elysia would put them there once more.
-    set.headers = {}
-    return turn.close(response)
+    // All that it said is on the response now, and Elysia would put it there once more.
+    Object.assign(set, { headers: {}, cookie: undefined })
+    return merge(await turn.close(response), set)
   })

@@ -50,14 +50,15 @@ export const Mpp: Adapter<Guard> = adapt((at): Guard => {
 
 type Handler = (request: Request, response: NodeResponse, next: Next) => unknown
 
-const around = (at: At, handler: Handler) => (request: Request, response: NodeResponse, next: Next) =>
-  exchange(handlerOf(at, request), visit(request, response), async () => {
-    try {
-      await handler(request, response, next)
-    } catch (cause) {
-      next(cause)
-    }
-  })
+const around =
+  (at: At, handler: Handler) => (request: Request, response: NodeResponse, next: Next) =>
+    exchange(handlerOf(at, request), visit(request, response), async () => {
+      try {
+        await handler(request, response, next)
+      } catch (cause) {
+        next(cause)
+      }
+    })
 
 const handlerOf = (at: At, { baseUrl, route }: Request) =>
   at(typeof route?.path === 'string' ? baseUrl + route.path : undefined)

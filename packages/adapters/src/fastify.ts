@@ -130,17 +130,11 @@ function copyHead(response: Response, reply: Reply): void {
 
 /** As much of Fastify's instance as is used. */
 export interface Instance {
-  addHook(
-    name: 'preParsing',
-    hook: (request: Request, reply: Reply, payload: Readable, done: Parsed) => void,
-  ): unknown
-  addHook(
-    name: 'onSend',
-    hook: (request: Request, reply: Reply, payload: unknown) => Promise<unknown>,
-  ): unknown
+  addHook(name: 'preParsing', hook: (...visit: Passing<object>) => Promise<object>): unknown
+  addHook(name: 'onSend', hook: (...visit: Passing<unknown>) => Promise<unknown>): unknown
 }
 
-type Parsed = (error?: null, payload?: Readable) => void
+type Passing<payload> = [request: Request, reply: Reply, payload: payload]
 
 /**
  * The plugin that payments need: keeps the bytes of parsed bodies, to which payments are bound, and
@@ -156,14 +150,17 @@ export const payments: (app: Instance, options: object, done: () => void) => voi
     done()
   },
   // As Fastify has it for plugins that are not for one part of the application.
-  { [Symbol.for('skip-override')]: true, [Symbol.for('fastify.display-name')]: '@polyrail/adapters' },
+  {
+    [Symbol.for('skip-override')]: true,
+    [Symbol.for('fastify.display-name')]: '@polyrail/adapters',
+  },
 )
 
-function prepare(request: Request, _reply: Reply, payload: Readable, done: Parsed): void {
+async function prepare(request: Request, _reply: Reply, payload: object): Promise<object> {
   const visit: Visit = {}
   visits.set(request, visit)
   const type = String(request.headers['content-type'])
-  if (!hasBody(request) || type.startsWith('multipart/')) return done()
+  if (!hasBody(request) || type.startsWith('multipart/')) return payload
   const chunks: Uint8Array[] = []
   const kept = new Transform({
     transform(chunk: Uint8Array, _encoding, next) {
@@ -176,8 +173,8 @@ function prepare(request: Request, _reply: Reply, payload: Readable, done: Parse
     },
   })
   // Whoever reads hears of an error from what it reads.
-  pipeline(payload, kept, () => undefined)
-  done(null, kept)
+  pipeline(payload as Readable, kept, () => undefined)
+  return kept
 }
 
 async function deliver(request: Request, reply: Reply, payload: unknown): Promise<unknown> {

@@ -147,7 +147,8 @@ class Tape {
 
   private leave(): void {
     if (this.isOver) return
-    if (this.hasHead) return this.breakOff(new Error('The visitor left before the answer was whole.'))
+    if (this.hasHead)
+      return this.breakOff(new Error('The visitor left before the answer was whole.'))
     this.isOver = this.hasHead = true
     this.ready(new Response(null, { status: 499 }))
   }

@@ -19,14 +19,14 @@ type Config<methods> = Omit<Parameters<typeof Core.create>[0], 'methods'> & { me
 type Route<made, guard> = made extends (options: infer options) => Core.Handler
   ? (options: options) => guard
   : never
-type Parts<made> = made extends (...parts: infer parts) => Core.Handler ? parts : readonly never[]
+type PartOf<made> = made extends (...parts: readonly (infer part)[]) => Core.Handler ? part : never
 
 /** A payment server of core, with guards of a framework in place of payment handlers. */
 export type Adapted<mpp, guard> = {
   readonly [key in keyof mpp]: key extends 'realm' | 'on'
     ? mpp[key]
     : key extends 'compose'
-      ? (...parts: readonly (Priced | Parts<mpp[key]>[number])[]) => guard
+      ? (...parts: readonly (Priced | PartOf<mpp[key]>)[]) => guard
       : mpp[key] extends (...parameters: never[]) => unknown
         ? Route<mpp[key], guard>
         : { readonly [intent in keyof mpp[key]]: Route<mpp[key][intent], guard> }

@@ -150,7 +150,8 @@ describe.each(rows)('$title over $protocol', ({ framework, protocol }) => {
       for (const word of words) expect(answer.text).toContain(word.trim())
       expect(parts.length).toBeGreaterThan(1)
       expect((parts.at(-1) as number) - (parts[0] as number)).toBeGreaterThan(90)
-      if (kind === 'events') expect(answer.headers['content-type']?.[0]).toMatch(/^text\/event-stream/)
+      if (kind === 'events')
+        expect(answer.headers['content-type']?.[0]).toMatch(/^text\/event-stream/)
     })
 
     test('who leaves while the application works is served at the next visit, for one payment (threat 10)', async () => {
@@ -249,7 +250,10 @@ describe.each(rows)('$title over $protocol', ({ framework, protocol }) => {
   })
 
   test('what is mounted twice is two routes', async () => {
-    const [one, two] = [await ask(`${opened.origin}/one/report`), await ask(`${opened.origin}/two/report`)]
+    const [one, two] = [
+      await ask(`${opened.origin}/one/report`),
+      await ask(`${opened.origin}/two/report`),
+    ]
     expect([one.status, two.status]).toEqual([402, 402])
     expect((await present(pay(one), '/two/report')).status).toBe(402)
     expect((await present(pay(two), '/one/report')).status).toBe(402)

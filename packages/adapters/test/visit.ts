@@ -29,11 +29,7 @@ const split = (url: string): [origin: string, path: string] => {
   return end < 0 ? [url, '/'] : [url.slice(0, end), url.slice(end)]
 }
 
-function answerOf(
-  status: number,
-  raw: Iterable<readonly [string, string]>,
-  text: string,
-): Answer {
+function answerOf(status: number, raw: Iterable<readonly [string, string]>, text: string): Answer {
   const headers: Record<string, string[]> = {}
   for (const [name, value] of raw) (headers[name.toLowerCase()] ??= []).push(value)
   const challenges = Challenge.parse((headers['www-authenticate'] ?? []).join(', '))

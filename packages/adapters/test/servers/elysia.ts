@@ -5,6 +5,8 @@ import { events, page, price, slowly, stream, type Framework, type Shop } from '
 
 type Handler = (context: Context & { route: string }) => unknown
 
+type Raw = { url: string; ready(): Promise<unknown>; close(now: boolean): Promise<void> }
+
 const sse = { 'content-type': 'text/event-stream' }
 
 export function app(shop: Shop) {
@@ -17,7 +19,9 @@ export function app(shop: Shop) {
       set.headers['vary'] = 'Origin'
       set.headers['access-control-expose-headers'] = 'X-Own'
     })
-    .onError(({ code, status, error }) => (console.log(error), code === 'NOT_FOUND' ? undefined : status(500, 'a page of errors')))
+    .onError(({ code, status }) =>
+      code === 'NOT_FOUND' ? undefined : status(500, 'a page of errors'),
+    )
   const put = (method: string, path: string, handler: Handler, guard = charge) => {
     app.route(method, `/before${path}`, handler, { beforeHandle: guard })
     app.route(method, `/around${path}`, guard(handler))
@@ -35,7 +39,11 @@ export function app(shop: Shop) {
     cookie['b']?.set({ value: '2' })
     return 'the page'
   })
-  const rails = mpp.compose(mpp.points.charge(price), ['gold/charge', price], mpp.silver.charge(price))
+  const rails = mpp.compose(
+    mpp.points.charge(price),
+    ['gold/charge', price],
+    mpp.silver.charge(price),
+  )
   put('GET', '/rails', () => 'the page', rails)
   for (const prefix of ['/one', '/two'])
     app.use(
@@ -55,7 +63,7 @@ export const elysia: Framework = {
     new Promise((opened) => {
       // What the Node adapter tells of its server does not know the port.
       app(shop).listen({ port: 0, hostname: '127.0.0.1' }, async (server) => {
-        const { raw } = server as unknown as { raw: import('srvx').Server }
+        const { raw } = server as unknown as { raw: Raw }
         await raw.ready()
         opened({ origin: String(raw.url).replace(/\/$/, ''), close: () => raw.close(true) })
       })

@@ -8,12 +8,7 @@ export function app(shop: Shop): express.Express {
   const mpp = Mpp.create(shop.config)
   const charge = mpp.points.charge(price)
   const app = express()
-  const put = (
-    method: 'all' | 'get' | 'post',
-    path: string,
-    handler: Handler,
-    guard = charge,
-  ) => {
+  const put = (method: 'all' | 'get' | 'post', path: string, handler: Handler, guard = charge) => {
     app[method](`/before${path}`, guard, handler)
     app[method](`/around${path}`, guard(handler))
   }
@@ -32,7 +27,7 @@ export function app(shop: Shop): express.Express {
   })
   put('post', '/json', ({ body }, response) => void response.json({ got: body }))
   const text = express.text()
-  put('post', '/text', (request, response, next) =>
+  put('post', '/text', (request, response) =>
     text(request, response, () => void response.send(request.body)),
   )
   put('get', '/stream', (_, response) => void Readable.from(slowly()).pipe(response))
@@ -44,7 +39,11 @@ export function app(shop: Shop): express.Express {
   put('get', '/cookies', (_, response) => {
     response.cookie('a', '1').cookie('b', '2').send('the page')
   })
-  const rails = mpp.compose(mpp.points.charge(price), ['gold/charge', price], mpp.silver.charge(price))
+  const rails = mpp.compose(
+    mpp.points.charge(price),
+    ['gold/charge', price],
+    mpp.silver.charge(price),
+  )
   put('get', '/rails', (_, response) => void response.send('the page'), rails)
   const part = express.Router()
   part.use(charge)

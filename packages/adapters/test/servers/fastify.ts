@@ -33,7 +33,11 @@ export function build(app: FastifyInstance, shop: Shop): FastifyInstance {
   put(['GET'], '/cookies', (_, reply) =>
     reply.header('set-cookie', ['a=1', 'b=2']).send('the page'),
   )
-  const rails = mpp.compose(mpp.points.charge(price), ['gold/charge', price], mpp.silver.charge(price))
+  const rails = mpp.compose(
+    mpp.points.charge(price),
+    ['gold/charge', price],
+    mpp.silver.charge(price),
+  )
   put(['GET'], '/rails', async () => 'the page', rails)
   for (const prefix of ['/one', '/two'])
     app.register(

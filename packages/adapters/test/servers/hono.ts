@@ -42,7 +42,11 @@ export function app(shop: Shop): Hono {
     setCookie(c, 'b', '2')
     return c.text('the page')
   })
-  const rails = mpp.compose(mpp.points.charge(price), ['gold/charge', price], mpp.silver.charge(price))
+  const rails = mpp.compose(
+    mpp.points.charge(price),
+    ['gold/charge', price],
+    mpp.silver.charge(price),
+  )
   put('GET', '/rails', (c) => c.text('the page'), rails)
   const part = new Hono()
   part.use(charge)
@@ -56,9 +60,18 @@ export const hono: Framework = {
   hasPatterns: true,
   recordsBefore: true,
   protocols: ['HTTP/1.1', 'HTTP/2'],
-  open(shop, protocol) {
+  async open(shop, protocol) {
     const { fetch } = app(shop)
-    const createServer = protocol === 'HTTP/2' ? http2.createServer : http.createServer
-    return listen(createAdaptorServer({ fetch, createServer: createServer as typeof http.createServer }) as http.Server)
+    const { Request, Response } = globalThis
+    const createServer = (protocol === 'HTTP/2' ? http2 : http)
+      .createServer as typeof http.createServer
+    const { origin, close } = await listen(
+      createAdaptorServer({ fetch, createServer }) as http.Server,
+    )
+    // The adapter puts its own in their place, for the whole process.
+    return {
+      origin,
+      close: () => close().then(() => Object.assign(globalThis, { Request, Response })),
+    }
   },
 }

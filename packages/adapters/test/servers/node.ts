@@ -46,7 +46,11 @@ export function listener(shop: Shop): Listener {
   put('/cookies', (_, response) =>
     response.writeHead(200, { 'set-cookie': ['a=1', 'b=2'] }).end('the page'),
   )
-  const rails = mpp.compose(mpp.points.charge(price), ['gold/charge', price], mpp.silver.charge(price))
+  const rails = mpp.compose(
+    mpp.points.charge(price),
+    ['gold/charge', price],
+    mpp.silver.charge(price),
+  )
   put('/rails', (_, response) => response.end('the page'), rails)
   const report = charge(async (_, response) => response.end(await page(shop, '/report')))
   routes.set('/one/report', report).set('/two/report', report)
