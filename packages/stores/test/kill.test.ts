@@ -63,29 +63,9 @@ describe.each(stages)('$name', ({ name, why, open }) => {
   test.skipIf(why !== undefined)(
     `${KILLS} kills of two servers: what was taken is delivered, once taken (threat 9) (threat 10) ${why ?? ''}`,
     async () => {
-      const deadlines = { settle: 300, lease: 400, wait: 100 }
-      const street = await openStreet(place, { deadlines, spares: 3, slow: 8 })
-      const done = new Map<string, string>()
-      const at: Record<string, number> = {}
-      const started = Date.now()
+      const { at, done, seconds, street, problems } = await riot(place, KILLS)
       try {
-        let isOver = false
-        const payers = Array.from({ length: PAYERS }, (_, payer) =>
-          shopOn(street, { payer, done, isOver: () => isOver }),
-        )
-        const ended = Promise.race(payers).then(() => (isOver = true))
-        for (let kills = 0; kills < KILLS && !isOver;) {
-          await pause(40)
-          const index = kills % 2
-          const shop = street.shops[index]
-          if (!shop || shop.doing.size === 0) continue
-          for (const doing of shop.doing.values()) at[doing] = (at[doing] ?? 0) + 1
-          await street.kill(index)
-          kills += 1
-        }
-        isOver = true
-        await ended
-        expect((await Promise.all(payers)).filter((problem) => problem !== undefined)).toEqual([])
+        expect(problems).toEqual([])
         const { taken } = street.book
         // Nothing doubled, nothing lost, nothing given away.
         expect([...taken].filter(([, times]) => times !== 1)).toEqual([])
@@ -100,11 +80,10 @@ describe.each(stages)('$name', ({ name, why, open }) => {
       } finally {
         await street.close()
       }
-      const seconds = ((Date.now() - started) / 1000).toFixed(1)
       console.log(`${name}: ${KILLS} kills, ${done.size} payments, ${seconds} s; cut off at`, at)
-      // Points of a payment before the money, at it, after it, and at the page.
-      for (const point of ['presented', 'settle', 'settle: done', 'deliver', 'deliver: done'])
-        expect(at[point] ?? 0, `nothing was cut off at "${point}"`).toBeGreaterThan(0)
+      // Some were cut off before the money, some at it or before it was recorded, some before the page was out.
+      for (const point of ['presented', 'settle', 'deliver'])
+        expect(Object.keys(at).filter((doing) => doing.startsWith(point))).not.toEqual([])
     },
     60_000 + KILLS * 1000,
   )
@@ -133,6 +112,47 @@ describe.each(stages)('$name', ({ name, why, open }) => {
     60_000,
   )
 })
+
+test('servers that share no store are found out by the kills', { timeout: 60_000 }, async () => {
+  const { street } = await riot({ kind: 'memory', where: '' }, 10)
+  await street.close()
+  expect([...street.book.taken].filter(([, times]) => times > 1)).not.toEqual([])
+})
+
+/** Payers who do not give up, and servers killed under them, of which each works on some payment. */
+async function riot(place: Place, kills: number) {
+  const deadlines = { settle: 300, lease: 400, wait: 100 }
+  const street = await openStreet(place, { deadlines, spares: 3, slow: 8 })
+  const done = new Map<string, string>()
+  const at: Record<string, number> = {}
+  const started = Date.now()
+  let isOver = false
+  const payers = Array.from({ length: PAYERS }, (_, payer) =>
+    shopOn(street, { payer, done, isOver: () => isOver }),
+  )
+  // A payer ends by itself only when something is wrong.
+  const ended = Promise.race(payers).then(() => (isOver = true))
+  try {
+    for (let killed = 0; killed < kills && !isOver;) {
+      await pause(40)
+      const index = killed % 2
+      const shop = street.shops[index]
+      if (!shop || shop.doing.size === 0) continue
+      for (const doing of shop.doing.values()) at[doing] = (at[doing] ?? 0) + 1
+      await street.kill(index)
+      killed += 1
+    }
+  } catch (cause) {
+    await street.close()
+    throw cause
+  } finally {
+    isOver = true
+  }
+  await ended
+  const problems = (await Promise.all(payers)).filter((problem) => problem !== undefined)
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  return { street, done, at, problems, seconds }
+}
 
 type Round = { payer: number; done: Map<string, string>; isOver(): boolean }
 

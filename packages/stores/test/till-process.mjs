@@ -6,7 +6,7 @@
  * @module
  */
 import { createServer } from 'node:http'
-import { Method, Mpp, Outcome } from '@polyrail/core/server'
+import { Method, Mpp, Outcome, Store } from '@polyrail/core/server'
 
 const [kind = '', where = '', settle = '', lease = '', wait = ''] = process.argv.slice(2)
 
@@ -60,6 +60,7 @@ const rail = Method.toServer(coin, {
 
 /** @type {Record<string, () => Promise<import('@polyrail/core').Store.Store>>} */
 const stores = {
+  memory: async () => Store.memory(),
   async redis() {
     const [{ redis }, { Redis }] = await Promise.all([
       import('@polyrail/stores/redis'),
