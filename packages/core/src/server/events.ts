@@ -22,7 +22,13 @@ export type Events = {
   /** A 402 went out. */
   challenge: Where & { challenges: readonly string[]; rails: readonly string[] }
   /** A payment is begun, or taken up where an earlier visit left it. */
-  claimed: Attempt & { resumed: boolean }
+  claimed: Attempt & {
+    resumed: boolean
+    /** True when it was settled before, and only the answer is owed. */
+    isSettled: boolean
+    /** Milliseconds that judging and claiming took. */
+    took: number
+  }
   /** The money moved and it is recorded. */
   settled: Paid & { settlement?: unknown }
   /** A paid response goes out with its receipt. */

@@ -83,18 +83,23 @@ async function pay(
   const bound = bind(offers, token, visit)
   if (isRefusal(bound)) return bound
   visit.bound = bound
+  const { events } = bound.offer.kernel
+  const began = events.has('claimed') ? performance.now() : 0
   const reading = present(bound)
   const presentation = reading instanceof Promise ? await reading : reading
   if (isRefusal(presentation)) return presentation
   const claimed = await judgeAndClaim(bound, presentation, { inbound, token })
   if (isRefusal(claimed)) return claimed
   if ('record' in claimed) return finished(bound, claimed, inbound)
-  bound.offer.kernel.events.emit('claimed', () => ({
+  const isSettled = claimed.lease.record.state === 'settled'
+  events.emit('claimed', () => ({
     ...describe(bound, inbound),
     resumed: !claimed.fresh,
+    isSettled,
+    took: performance.now() - began,
   }))
   // What an earlier visit settled is only owed.
-  if (claimed.lease.record.state === 'settled') return owe(bound, claimed.lease, { inbound })
+  if (isSettled) return owe(bound, claimed.lease, { inbound })
   const settled = await settle(bound, presentation, claimed)
   return isRefusal(settled) ? settled : owe(bound, claimed.lease, { inbound, settled })
 }

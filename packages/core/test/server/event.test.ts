@@ -64,6 +64,8 @@ describe('what is told', () => {
       challenge: { id: challenge.id },
       price: { amount: 10n, currency: 'pts', decimals: 0 },
       resumed: false,
+      isSettled: false,
+      took: expect.toSatisfy((ms: number) => ms >= 0 && ms < 5000),
     })
     expect(log[2]?.[1]).toMatchObject({
       method: 'GET',
