@@ -175,6 +175,7 @@ export type Server<
   replayKey?(presented: Presented<method> & { validated: unknown }): MaybePromise<ReplayKey>
   payer?(presented: Presented<method> & { validated: unknown }): MaybePromise<string | undefined>
   reconcile?(presented: Presented<method> & { attempt: unknown }): MaybePromise<Outcome>
+  readonly grace?: number | undefined
   onRespond?(receipt: Receipt.Receipt, response: Response): Response | void
   /** True for the one-hook form, whose throw is a refusal and whose hook may be asked again. */
   readonly oneHook?: boolean
@@ -226,6 +227,7 @@ export type Issued<method extends Method = Method> = {
  * its payload, so that two spellings of one proof count as two.
  * @param options.payer - Who provably pays (never the unproven `source`); lets an `Idempotency-Key`
  * work with a new credential of the same payer.
+ * @param options.grace - Seconds for which a payment made in time may come late.
  * @param options.reconcile - Finds out what became of an indeterminate settlement.
  * @throws TypeError when neither `verify` nor `settle` is given, or `settle` without `replayKey`.
  * @example
@@ -294,6 +296,11 @@ export declare namespace toServer {
     reconcile?:
       | ((presented: Presented<method> & { attempt: unknown }) => MaybePromise<Outcome>)
       | undefined
+    /**
+     * Seconds after a challenge's end within which its proofs are still judged, for methods whose payers pay before they ask
+     * again (0). The method itself refuses what was paid too late.
+     */
+    grace?: number | undefined
     /** The one-hook form. */
     verify?: ((presented: Presented<method>) => MaybePromise<Reference | Outcome>) | undefined
     /** Another name of `settle`, as the field's guides write it; there without a `replayKey`. */

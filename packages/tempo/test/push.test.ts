@@ -10,7 +10,8 @@ import type { Tempo } from '@polyrail/sandbox/tempo'
 import type { ChargeRequest } from '@polyrail/tempo'
 import { encodeFunctionData, keccak256, toHex, slice, concat } from 'viem'
 import { Abis, Transaction } from 'viem/tempo'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { createRail } from '../src/charge/server.ts'
 import { call, start } from './rail.ts'
 import { problem, read, realm, refusal, shops, type Bytes, type Options } from './shop.ts'
 
@@ -228,18 +229,95 @@ describe('a pushed transaction is refused', () => {
   })
 })
 
-test('a pushed transaction is refused once its challenge has expired', async () => {
+test('a pushed transaction that was in a block before the end of its challenge may come a little later, and no other', async () => {
   const shop = open({ route: { expires: 2 } as Options['route'] })
   const [early, late] = [await shop.challenge(), await shop.challenge()]
-  const hashes = [await send([transfer(early)]), await send([transfer(late)])]
-  expect((await shop.answer(early.wire, push(hashes[0]!))).status).toBe(200)
-  await new Promise((resolve) => setTimeout(resolve, 2200))
-  expect(await problem(await shop.answer(late.wire, push(hashes[1]!)))).toMatchObject({
+  const inTime = await send([transfer(early)])
+  await new Promise((resolve) => setTimeout(resolve, 3200))
+  const tooLate = await send([transfer(late)])
+  expect(await problem(await shop.answer(late.wire, push(tooLate)))).toMatchObject({
     status: 402,
     code: 'invalid-challenge',
   })
-  // What was bought in time can still be fetched.
-  expect((await shop.answer(early.wire, push(hashes[0]!))).status).toBe(200)
+  for (let turn = 0; turn < 2; turn++)
+    expect(await (await shop.answer(early.wire, push(inTime))).json()).toEqual({ served: 1 })
+  const now = Date.now() + 62_000
+  const other = open({ route: { expires: 2 } as Options['route'] })
+  const missed = await other.challenge()
+  const hash = await send([transfer(missed)])
+  vi.useFakeTimers({ toFake: ['Date'], now })
+  const answer = await other.answer(missed.wire, push(hash)).finally(() => vi.useRealTimers())
+  expect(await problem(answer)).toMatchObject({ code: 'invalid-challenge' })
+})
+
+test('a proof does not come later', async () => {
+  const account = local.payer
+  const shop = open({ route: { amount: '0', expires: 2 } as Options['route'] })
+  const { wire, id } = await shop.challenge()
+  const signature = await account.signTypedData({
+    domain: { name: 'MPP', version: '1', chainId: 1337 },
+    types: { Proof: [{ name: 'challengeId', type: 'string' }] },
+    primaryType: 'Proof',
+    message: { challengeId: id },
+  })
+  await new Promise((resolve) => setTimeout(resolve, 2200))
+  const answer = await shop.answer(wire, { type: 'proof', signature }, payerOf(account.address))
+  expect(await problem(answer)).toMatchObject({ code: 'invalid-challenge' })
+})
+
+test('half of an equally split payment does not count twice', async () => {
+  const splits = [{ amount: '0.005', recipient: local.shop.address }]
+  const shop = open({ route: { splits } })
+  const challenge = await shop.challenge()
+  const half = transfer(challenge, { amount: '5000' })
+  const short = await send([half])
+  expect(await problem(await shop.answer(challenge.wire, push(short)))).toEqual(
+    refusal(failed, /transfers that are asked/),
+  )
+  const other = await shop.challenge()
+  const rest = call(local.chain.tokens.pathUSD, 'transfer', [local.shop.address, 5000n])
+  const whole = await send([transfer(other, { amount: '5000' }), rest])
+  expect((await shop.answer(other.wire, push(whole))).status).toBe(200)
+})
+
+test('who sends another’s money by their leave is not taken for them', async () => {
+  const { chain, payer: alice, shop: recipient } = local
+  const bob = await chain.account()
+  const { pathUSD: token, AlphaUSD: feeToken } = chain.tokens
+  const spender = bob.address
+  await chain
+    .client({ account: alice })
+    .token.approveSync({ token, spender, amount: 10n ** 9n, feeToken })
+  const method = createRail({ recipient: recipient.address, ...local.at, modes: ['push'] })
+  const payers: unknown[] = []
+  const seen = {
+    ...method,
+    payer: async (presented: Parameters<NonNullable<typeof method.payer>>[0]) => {
+      const payer = await method.payer?.(presented)
+      payers.push(payer)
+      return payer
+    },
+  }
+  const shop = open({ method: seen })
+  for (const [account, functionName] of [
+    [alice, 'transferWithMemo'],
+    [bob, 'transferFromWithMemo'],
+  ] as const) {
+    const challenge = await shop.challenge()
+    const memo = challenge.request.methodDetails?.memo ?? '0x'
+    const to = recipient.address
+    const data =
+      functionName === 'transferWithMemo'
+        ? encodeFunctionData({ abi: Abis.tip20, functionName, args: [to, 10_000n, memo] })
+        : encodeFunctionData({
+            abi: Abis.tip20,
+            functionName,
+            args: [alice.address, to, 10_000n, memo],
+          })
+    const hash = await send([{ to: token, data }], account)
+    expect((await shop.answer(challenge.wire, push(hash))).status).toBe(200)
+  }
+  expect(payers).toEqual([payerOf(alice.address).toLowerCase(), undefined])
 })
 
 describe('a pushed transaction that the node does not know', () => {
@@ -259,7 +337,9 @@ describe('a pushed transaction that the node does not know', () => {
     const fault = local.chain.fault({ fail: 'drop' })
     expect((await shop.answer(challenge.wire, push(hash))).status).toBe(503)
     fault.clear()
-    await new Promise((resolve) => setTimeout(resolve, 2200))
+    // Beyond the time within which any may come.
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 65_000 })
+    onTestFinished(() => void vi.useRealTimers())
     const other = await shop.answer(challenge.wire, { ...push(hash), more: 'another credential' })
     expect(await problem(other)).toMatchObject({ code: 'invalid-challenge' })
     for (let turn = 0; turn < 2; turn++) {

@@ -12,7 +12,7 @@ import { replay } from './steps/answer.js'
 import { bind, type Bound } from './steps/bind.js'
 import { capture, isRefusal, refuse, type Captured, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
-import { cameInTime, remember } from './steps/late.js'
+import { cameInTime, isInGrace, remember } from './steps/late.js'
 import { tryEnter } from './steps/enter.js'
 import { judge, present, type Judged, type Presentation } from './steps/judge.js'
 import type { PaymentRecord } from './steps/record.js'
@@ -130,8 +130,10 @@ async function recallLate(
 ): Promise<Claimed> {
   const earlier = await recall(bound, visit)
   if (earlier) return earlier
-  if (!bound.isLate || !(await cameInTime(bound, visit))) return refusal
-  return claimOrRecall(bound, await judgeNow(), visit)
+  if (!bound.isLate || !(isInGrace(bound) || (await cameInTime(bound, visit)))) return refusal
+  const judged = await judgeNow()
+  const isNo = isRefusal(judged) && judged.refused.status === 402
+  return isNo ? refusal : claimOrRecall(bound, judged, visit)
 }
 
 /** A refusal for what may have changed since does not outweigh a payment that is on record. */

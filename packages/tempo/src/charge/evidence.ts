@@ -30,6 +30,8 @@ export type Evidence =
       claimed: { account: Hex; chainId: number } | undefined
       /** Who signed, if it was the payer or a key of theirs that may. */
       signer: Signer | undefined
+      /** Epoch seconds. */
+      now: number
     }
 
 type Presented = Pick<Method.Presented<typeof charge>, 'challenge' | 'credential' | 'signal'>
@@ -73,7 +75,8 @@ async function gatherProof(
 ): Promise<Evidence> {
   const claimed = parseSource(credential.source ?? '')
   const signature = readSignature(serialized)
-  if (!claimed || !signature) return { type: 'proof', claimed, signer: undefined }
+  const now = Date.now() / 1000
+  if (!claimed || !signature) return { type: 'proof', claimed, signer: undefined, now }
   for (const proof of proofsOf(challenge, claimed)) {
     const payload = hashTypedData(proof)
     const signer = signerOf(signature, payload)
@@ -82,9 +85,9 @@ async function gatherProof(
       isAddressEqual(signer.account, claimed.account) &&
       (await isActive(signer, network, signal))
     )
-      return { type: 'proof', claimed, signer }
+      return { type: 'proof', claimed, signer, now }
   }
-  return { type: 'proof', claimed, signer: undefined }
+  return { type: 'proof', claimed, signer: undefined, now }
 }
 
 const isActive = async (

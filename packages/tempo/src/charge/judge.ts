@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Outcome, type Errors } from '@polyrail/core'
+import { Expires, Outcome, type Errors } from '@polyrail/core'
 import { isAddressEqual } from 'viem'
 import type { Address } from '../constants.js'
 import type { Receipt } from '../network.js'
@@ -28,8 +28,14 @@ export type Approved =
       isBound: boolean
       isSponsored: boolean
     }
-  | { type: 'hash'; sender: Address; receipt: Receipt }
-  | { type: 'proof'; sender: Address }
+  | {
+      type: 'hash'
+      sender: Address
+      /** False when somebody else sent the transaction, by leave of the payer. */
+      isProven: boolean
+      receipt: Receipt
+    }
+  | { type: 'proof'; sender: Address; isProven: true }
 
 /** By what a transaction is judged, beside the challenge. */
 export type Code = {
@@ -119,8 +125,11 @@ function judgeHash({ receipt }: EvidenceOf<'hash'>, asked: Asked): Approved | Ou
     return refuse(
       'The memo of the transfer does not name this challenge, so that it may have paid another.',
     )
+  if ((receipt.time ?? 0) * 1000 > endOf(asked))
+    return refuse('The transaction came after the end of its challenge.', 'payment-expired')
   const [{ from }] = payment.transfers
-  return judgePayer(from, asked) ?? { type: 'hash', sender: from, receipt }
+  const isProven = isAddressEqual(from, receipt.from)
+  return judgePayer(from, asked) ?? { type: 'hash', sender: from, isProven, receipt }
 }
 
 /** Finds the payment in what a receipt shows was done. */
@@ -135,18 +144,23 @@ export function readReceipt(
 }
 
 function judgeProof(
-  { claimed, signer }: EvidenceOf<'proof'>,
-  { request }: Asked,
+  { claimed, signer, now }: EvidenceOf<'proof'>,
+  asked: Asked,
 ): Approved | Outcome.Rejected {
+  const { request } = asked
   if (!claimed)
     return refuse('A proof needs the payer as its source: did:pkh:eip155:<chain>:<address>.')
   if (claimed.chainId !== request.methodDetails?.chainId)
     return refuse(
       `The payer is on chain ${claimed.chainId}, the charge on ${request.methodDetails?.chainId}.`,
     )
+  if (now * 1000 > endOf(asked)) return refuse('This challenge has expired.', 'payment-expired')
   if (!signer) return refuse('The proof is not signed by the account that its source names.')
-  return { type: 'proof', sender: signer.account }
+  return { type: 'proof', sender: signer.account, isProven: true }
 }
+
+/** Epoch milliseconds. */
+const endOf = ({ expires = '' }: Asked): number => Expires.parse(expires) ?? Infinity
 
 /** Left out, both modes are taken. @see Tempo charge draft, Submission Modes */
 const takes = ({ methodDetails }: Request, mode: Mode): boolean =>

@@ -66,6 +66,8 @@ export function createRail(
       },
     },
 
+    grace: GRACE,
+
     validate: judgeOf,
 
     replayKey({ validated, challenge }) {
@@ -74,9 +76,7 @@ export function createRail(
     },
 
     payer: ({ validated, challenge }) =>
-      validated.type === 'transaction' && !validated.isProven
-        ? undefined
-        : identify(challenge.request, validated.sender).toLowerCase(),
+      validated.isProven ? identify(challenge.request, validated.sender).toLowerCase() : undefined,
 
     settle: ({ challenge, validated, signal, store }) =>
       settle(validated, { network, sponsor, asked: challenge, signal, store }),
@@ -121,6 +121,9 @@ export declare namespace charge {
     feePayer?: false | undefined
   }
 }
+
+/** Seconds after a challenge's end within which a transaction that was in a block before it may be told of. */
+const GRACE = 60
 
 /** What a client broadcasts itself must name the challenge: the request gives it the memo for that. */
 const takesPush = ({ amount, methodDetails }: Request): boolean =>

@@ -29,3 +29,7 @@ export async function remember(
 export async function cameInTime(bound: Bound, { credential }: Visit): Promise<boolean> {
   return (await bound.offer.kernel.store.get(keyOf(bound))) === credential
 }
+
+/** Whether the method still judges what was paid before the end of this challenge. */
+export const isInGrace = ({ offer, expires }: Bound): boolean =>
+  Date.now() < expires + (offer.method.grace ?? 0) * 1000
