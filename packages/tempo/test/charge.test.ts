@@ -124,6 +124,8 @@ describe('a route', () => {
     [{ amount: 0.01 }, /decimal string/],
     [{ recipient: '0x0000000000000000000000000000000000000000' }, /who is paid/],
     [{ recipient: 'bob' }, /address/],
+    [{ recipient: '0x8ba1f109551bD432803012645Ac136ddd64DBa72' }, /recipient has a wrong checksum/],
+    [{ modes: ['pul'] }, /modes must name/],
     [{ currency: 'usd' }, /address/],
     [{ memo: '0x1234' }, /32 bytes/],
   ])(

@@ -148,3 +148,12 @@ test('who approves a payment is shown each part of it [tempo-charge-055]', async
     },
   ])
 })
+
+test('the server pays the fee of ten splits to people who never held the token, too [tempo-charge-057]', async () => {
+  const splits = Array.from({ length: 10 }, (_, index) => ({
+    amount: '0.0005',
+    recipient: `0x${(4000 + index).toString(16).padStart(40, '0')}` as const,
+  }))
+  const sponsor = await local.chain.account()
+  await expectPage(visit({}, { splits }, { feePayer: sponsor }))
+})

@@ -142,6 +142,20 @@ describe('a proof', () => {
   )
 })
 
+test('a proof by an access key that has expired is refused', async () => {
+  const root = await local.chain.account()
+  const accessKey = Account.fromP256(numberToHex(82n, { size: 32 }), { access: root })
+  const client = local.chain.client({ account: root })
+  const feeToken = local.chain.tokens.AlphaUSD
+  const expiry = local.chain.now() + 3
+  await Actions.accessKey.authorizeSync(client, { accessKey, feeToken, gas: 2_000_000n, expiry })
+  const sign = (asked: Asked) => deployed(accessKey, asked, root.address)
+  expect((await prove(sign, sourceOf(root.address))).answer.status).toBe(200)
+  await new Promise((resolve) => setTimeout(resolve, 3500))
+  const late = await prove(sign, sourceOf(root.address))
+  expect(await problem(late.answer)).toEqual(refusal(failed, /not signed by the account/))
+})
+
 describe('a proof is refused', () => {
   const refuses = async (
     sign: (challenge: Asked) => Promise<Bytes>,
