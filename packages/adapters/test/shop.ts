@@ -90,7 +90,11 @@ export type Framework = {
   name: string
   /** True where it tells its handlers the pattern of their route. */
   hasPatterns: boolean
-  /** True where the form that asks first records answers too. */
+  /** True where code runs before the guard, such as CORS' own. */
+  hasMiddleware: boolean
+  /** `before` asks ahead of the handler, and `around` wraps it. */
+  forms: readonly ('before' | 'around')[]
+  /** True where the form that asks ahead records answers too. */
   recordsBefore: boolean
   protocols: readonly ('HTTP/1.1' | 'HTTP/2')[]
   /** Left out for HTTP/1.1. */

@@ -57,6 +57,8 @@ export function app(shop: Shop) {
 export const elysia: Framework = {
   name: 'Elysia',
   hasPatterns: true,
+  hasMiddleware: true,
+  forms: ['before', 'around'],
   recordsBefore: true,
   protocols: ['HTTP/1.1'],
   open: (shop) =>

@@ -59,6 +59,8 @@ export function app(shop: Shop): express.Express {
 export const express5: Framework = {
   name: 'Express',
   hasPatterns: true,
+  hasMiddleware: true,
+  forms: ['before', 'around'],
   recordsBefore: true,
   protocols: ['HTTP/1.1'],
   open: (shop) => listen(http.createServer(app(shop))),

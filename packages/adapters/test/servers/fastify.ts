@@ -53,6 +53,8 @@ export function build(app: FastifyInstance, shop: Shop): FastifyInstance {
 export const fastify: Framework = {
   name: 'Fastify',
   hasPatterns: true,
+  hasMiddleware: true,
+  forms: ['before', 'around'],
   recordsBefore: true,
   protocols: ['HTTP/1.1', 'HTTP/2'],
   async open(shop, protocol) {

@@ -58,6 +58,8 @@ export function app(shop: Shop): Hono {
 export const hono: Framework = {
   name: 'Hono',
   hasPatterns: true,
+  hasMiddleware: true,
+  forms: ['before', 'around'],
   recordsBefore: true,
   protocols: ['HTTP/1.1', 'HTTP/2'],
   async open(shop, protocol) {

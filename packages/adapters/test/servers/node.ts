@@ -64,6 +64,8 @@ export function listener(shop: Shop): Listener {
 export const node: Framework = {
   name: 'node:http',
   hasPatterns: false,
+  hasMiddleware: false,
+  forms: ['before', 'around'],
   recordsBefore: false,
   protocols: ['HTTP/1.1', 'HTTP/2'],
   open(shop, protocol) {
