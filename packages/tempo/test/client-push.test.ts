@@ -4,7 +4,7 @@
  * @module
  */
 import { Expires } from '@polyrail/core'
-import { createClient, custom, http, type EIP1193RequestFn } from 'viem'
+import { createClient, custom, http, numberToHex, type EIP1193RequestFn } from 'viem'
 import { generatePrivateKey } from 'viem/accounts'
 import { Account, Transaction, walletNamespaceCompat } from 'viem/tempo'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -145,7 +145,7 @@ describe('a push', () => {
 
   test('that was lost and came too late is no payment', { timeout: 30_000 }, async () => {
     fault({ method: BROADCAST, times: 1, fail: 'drop' })
-    const { pushed, received } = await push({}, {}, Expires.seconds(2))
+    const { pushed, received } = await push({}, {}, Expires.seconds(12))
     await expect(pushed).rejects.toMatchObject({
       code: 'verification-failed',
       message: expect.stringMatching(/never will be; nothing was paid/),
@@ -154,7 +154,7 @@ describe('a push', () => {
   })
 
   test('of which nobody can tell says so, and names it', { timeout: 40_000 }, async () => {
-    const { pushed } = await push({}, {}, Expires.seconds(1))
+    const { pushed } = await push({}, {}, Expires.seconds(11))
     fault({ method: BROADCAST, fail: 'drop', executed: true })
     fault({ method: 'eth_getTransactionReceipt', fail: 'drop' })
     await expect(pushed).rejects.toMatchObject({
@@ -196,6 +196,34 @@ describe('a push', () => {
   test('to a node that is not there is no payment', async () => {
     const { pushed } = await push({}, { rpcUrl: 'http://127.0.0.1:9' })
     await expect(pushed).rejects.not.toMatchObject({ code: 'payment-indeterminate' })
+  })
+
+  test('is void early enough to be shown before its challenge ends', async () => {
+    const validities: number[] = []
+    const account: Options['account'] = {
+      address: local.payer.address,
+      async signTransaction(fields, ...rest) {
+        validities.push(Number((fields as { validBefore?: number }).validBefore))
+        return local.payer.signTransaction(fields, ...rest)
+      },
+    }
+    const expires = Expires.seconds(20)
+    const { pushed } = await push({}, { account }, expires)
+    await pushed
+    const left = (Date.parse(expires) - validities[0]! * 1000) / 1000
+    expect(left).toBeGreaterThanOrEqual(10)
+    expect(left).toBeLessThan(12)
+  })
+
+  test('is not made for a challenge that ends before it could be shown', async () => {
+    const reason = /ends too soon to send the payment and show it: push mode takes 10 seconds/
+    const late = local.challengeFor(pushing, Expires.seconds(9))
+    expect(await local.wallet().accepts?.({ challenge: late })).toMatch(reason)
+    const { pushed, received } = await push({}, {}, Expires.seconds(9))
+    await expect(pushed).rejects.toThrow(reason)
+    expect(await received()).toBe(0n)
+    const pulled = local.challengeFor({}, Expires.seconds(9))
+    expect(await local.wallet().accepts?.({ challenge: pulled })).toBeUndefined()
   })
 
   test('that was called off before it was sent is not sent', async () => {
@@ -357,9 +385,115 @@ describe('a wallet', () => {
     )
     const { pushed } = await push(either, options)
     await expect(pushed).rejects.toThrow(
-      /node is on chain 4217, and payments here are on chain 1337/,
+      /wallet is on chain 4217, and payments here are on chain 1337/,
     )
     expect(methods()).not.toContain('wallet_sendCalls')
+  })
+
+  test('that is switched to another chain is not asked there, whenever that happens', async () => {
+    let at = '0x539'
+    const { options, methods } = await open(({ method }, next) => {
+      if (method === 'eth_chainId') return at
+      // Seen after the first look at the chain.
+      if (method === 'eth_call' && methods().includes('wallet_sendCalls')) at = '0x1079'
+      return next()
+    })
+    const wallet = local.wallet(options)
+    const pay = async () =>
+      wallet.createCredential({
+        challenge: local.challengeFor(either),
+        context: undefined,
+        signal: new AbortController().signal,
+      })
+    await pay()
+    await expect(pay()).rejects.toThrow(/wallet is on chain 4217/)
+    at = '0x1079'
+    await expect(pay()).rejects.toThrow(/wallet is on chain 4217/)
+    expect(methods().filter((method) => method === 'wallet_sendCalls')).toHaveLength(1)
+  })
+
+  test('is told the chain, the fee token and the end in a single call too', async () => {
+    const { AlphaUSD } = local.chain.tokens
+    const { options, asked } = await open(({ method }, next) =>
+      method === 'wallet_sendCalls' ? refuse(-32601) : next(),
+    )
+    const expires = Expires.minutes(2)
+    const { pushed } = await push(either, { ...options, feeToken: AlphaUSD }, expires)
+    await pushed
+    const validBefore = Math.floor(Date.parse(expires) / 1000) - 10
+    const of = (name: string) => asked.find(({ method }) => method === name)?.params[0]
+    expect(of('eth_sendTransaction')).toMatchObject({
+      chainId: '0x539',
+      feeToken: AlphaUSD,
+      validBefore: numberToHex(validBefore),
+    })
+    expect(of('wallet_sendCalls')).toMatchObject({
+      capabilities: { feeToken: AlphaUSD, validBefore },
+    })
+  })
+
+  test.each([
+    ['wallet_sendCalls', 5700],
+    ['eth_sendTransaction', -32602],
+  ])('that does not take Tempo’s fields in %s is asked without', async (name, code) => {
+    const { options } = await open(({ method, params: [given] }, next) => {
+      if (method === 'wallet_sendCalls' && name !== method) return refuse(-32601)
+      return method === name && JSON.stringify(given).includes('validBefore')
+        ? refuse(code)
+        : next()
+    })
+    const { pushed, received } = await push(either, options)
+    await pushed
+    expect(await received()).toBe(10_000n)
+  })
+
+  test('is not asked once the challenge ends too soon', async () => {
+    let looked = false
+    const { options, methods } = await open(async ({ method }, next) => {
+      // The balance is asked after the offer was accepted, and its answer takes long.
+      if (method === 'eth_call' && !looked) {
+        looked = true
+        await new Promise((resolve) => setTimeout(resolve, 1500))
+      }
+      return next()
+    })
+    const { pushed, received } = await push(either, options, Expires.seconds(11))
+    await expect(pushed).rejects.toMatchObject({ code: 'payment-expired' })
+    expect(looked).toBe(true)
+    expect(methods()).not.toContain('wallet_sendCalls')
+    expect(await received()).toBe(0n)
+  })
+
+  const HASH = `0x${'ab'.repeat(32)}`
+  test.each([
+    ['never sent it (400)', { status: 400, receipts: [] }, /failed to send .*; nothing was paid/],
+    ['never sent it (404)', { status: 404 }, /failed to send .*; nothing was paid/],
+    ['failed (500)', { status: 500, receipts: [] }, /failed to send .*; nothing was paid/],
+    [
+      'saw it reverted (500)',
+      { status: 500, receipts: [{ transactionHash: HASH, status: '0x0' }] },
+      new RegExp(`${HASH} was reverted; only its fee was paid`),
+    ],
+  ])('that says that it %s is believed at once', async (_, status, message) => {
+    const { options } = await open(({ method }, next) => {
+      if (method === 'wallet_sendCalls') return { id: '0xabc' }
+      return method === 'wallet_getCallsStatus' ? { version: '2.0.0', ...status } : next()
+    })
+    const { pushed } = await push(either, options)
+    await expect(pushed).rejects.toMatchObject({
+      code: 'verification-failed',
+      message: expect.stringMatching(message),
+    })
+  })
+
+  test('that says that it failed, of what is in a block, has paid', async () => {
+    const { options } = await open(async ({ method }, next) => {
+      const answer = await next()
+      return method === 'wallet_getCallsStatus' ? { ...(answer as object), status: 500 } : answer
+    })
+    const { pushed, received } = await push(either, options)
+    await hashOf(pushed)
+    expect(await received()).toBe(10_000n)
   })
 
   test('that holds too little is not asked', async () => {

@@ -4,10 +4,11 @@
  * @module
  */
 import { tempo } from '@polyrail/tempo/client'
-import { keccak256, numberToHex } from 'viem'
+import { createClient, custom, getAddress, http, keccak256, numberToHex } from 'viem'
 import { Transaction } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createPaying, paymentsIn, type Asked } from './paying.ts'
+import { createNonceMemo } from '../src/charge/attribution.ts'
+import { createPaying, paymentsIn, type Asked, type Options } from './paying.ts'
 
 let local: Awaited<ReturnType<typeof createPaying>>
 beforeAll(async () => void (local = await createPaying()))
@@ -85,6 +86,77 @@ describe('the fee token', () => {
     await expect(local.pay({ amount: '10001' }, { account })).rejects.toThrow(
       /more than the wallet holds/,
     )
+  })
+})
+
+describe('a fee', () => {
+  /** A node that tells another price of gas than the chain's. */
+  const priced = (tip: bigint) => {
+    const { request } = http(local.chain.rpcUrl)({})
+    return createClient({
+      transport: custom({
+        request: (asked) =>
+          asked.method === 'eth_maxPriorityFeePerGas'
+            ? Promise.resolve(numberToHex(tip))
+            : request(asked),
+      }),
+    })
+  }
+  const GWEI = 10n ** 9n
+
+  test('beyond all reason is not signed, whatever the node says of it', async () => {
+    const client = priced(2_000_000n * GWEI)
+    await expect(local.pay({}, { client })).rejects.toMatchObject({
+      code: 'method-unsupported',
+      message: expect.stringMatching(
+        /^The fee may come to \d+\.\d+, and this client allows 0\.05: the option maxFee /,
+      ),
+    })
+    const push = local.challengeFor({ methodDetails: { supportedModes: ['push'] } })
+    await expect(local.prove(push, { client })).rejects.toThrow(/this client allows 0\.05/)
+    const sponsored = { methodDetails: { feePayer: true } }
+    expect((await local.pay(sponsored, { client })).fields.feeToken).toBeUndefined()
+  })
+
+  test('is no more than the owner says', async () => {
+    const { fields } = await local.pay({}, { maxFee: '0.03' })
+    expect((fields.gas! * fields.maxFeePerGas!) / 10n ** 12n).toBeLessThan(30_000n)
+    await expect(local.pay({}, { maxFee: '0.001' })).rejects.toThrow(/client allows 0\.001/)
+    const dear = await local.pay({}, { client: priced(200n * GWEI), maxFee: '1' })
+    expect(dear.fields.maxPriorityFeePerGas).toBe(200n * GWEI)
+  })
+
+  test('may grow with the transfers', async () => {
+    const splits = [numberToHex(0xfee001, { size: 20 }), numberToHex(0xfee002, { size: 20 })].map(
+      (recipient) => ({ amount: '1', recipient }),
+    )
+    await expect(
+      local.pay({ methodDetails: { splits } }, { client: priced(2_000n * GWEI) }),
+    ).rejects.toThrow(/this client allows 0\.09/)
+  })
+})
+
+describe('a memo that is asked for', () => {
+  const [own, foreign] = ['shop.example', 'other.example'].map(createNonceMemo) as [Hex, Hex]
+  type Hex = `0x${string}`
+  const split = (memo: Hex) => [{ amount: '1', recipient: SOMEONE, memo }] as const
+
+  test.each<[string, Asked['methodDetails']]>([
+    ['in pull mode', { memo: foreign }],
+    ['in pull mode, in capitals', { memo: `0x${foreign.slice(2).toUpperCase()}` }],
+    ['in push mode', { memo: foreign, supportedModes: ['push'] }],
+    ['of a split', { memo: own, splits: [...split(foreign)] }],
+  ])('and names another realm would buy there: declined %s', async (_, methodDetails) => {
+    const reason = /another server than shop\.example asks for/
+    expect(await local.accepts({ methodDetails })).toMatch(reason)
+    await expect(local.pay({ methodDetails })).rejects.toThrow(reason)
+  })
+
+  test('and names the challenge’s own realm, or none, is carried', async () => {
+    for (const memo of [own, numberToHex(7n, { size: 32 })]) {
+      const { fields } = await local.pay({ methodDetails: { memo, splits: [...split(memo)] } })
+      expect(fields.calls.map(({ data }) => `0x${data?.slice(-64)}`)).toEqual([memo, memo])
+    }
   })
 })
 
@@ -270,6 +342,28 @@ describe('the client says what is wrong', () => {
     const { address } = local.payer
     const account = { address, type: 'json-rpc' as const }
     expect(() => local.wallet({ account })).toThrow(/must sign transactions/)
+  })
+
+  test('with a mode that is none', () => {
+    const mode = 'pul' as string as 'pull'
+    expect(() => local.wallet({ mode })).toThrow(/mode is 'pull' or 'push'/)
+  })
+
+  test.each<[string, (address: `0x${string}`) => Options]>([
+    ['recipients', (address) => ({ recipients: [SOMEONE, address] })],
+    ['currencies', (address) => ({ currencies: [SOMEONE, address] })],
+    ['feeToken', (feeToken) => ({ feeToken })],
+    ['swap.from', (address) => ({ swap: { from: [address] } })],
+  ])('with an address in %s that is mistyped', (option, write) => {
+    const right = '0x742d35Cc6634C0532925a3b844Bc9e7595f8fE00'
+    const checked = getAddress(right.toLowerCase())
+    const last = checked.at(-3) === 'f' ? 'F' : 'f'
+    const mistyped = `${checked.slice(0, -3)}${last}${checked.slice(-2)}` as const
+    expect(() => local.wallet(write(mistyped as `0x${string}`))).toThrow(
+      new RegExp(`^tempo/charge: ${option.replace('.', '\\.')} has a wrong checksum`),
+    )
+    local.wallet(write(checked))
+    local.wallet(write(checked.toLowerCase() as `0x${string}`))
   })
 
   test('with a node that is on another chain', async () => {

@@ -8,8 +8,9 @@ import { MOST_SPLITS, stablecoinsOf, type Address, type Hex } from '../constants
 import { connect, type Location } from '../network.js'
 import { cover } from './funding.js'
 import { charge as method, type Mode } from './method.js'
-import { isFree, modeOf, refusalOf } from './offer.js'
-import { createCalls, sign, type Challenge, type Payer, type Payment } from './payment.js'
+import { endOf, isFree, modeOf, refusalOf, type Challenge } from './offer.js'
+import { createCalls, sign, type Payer, type Payment } from './payment.js'
+import { checkChecksum, toBaseUnits } from './price.js'
 import { proofsOf, sourceOf } from './proof.js'
 import { push } from './push.js'
 import { isSigning, signTypedData, type Account } from './signer.js'
@@ -23,7 +24,7 @@ import * as wallet from './wallet.js'
  * @param options.mode - Left out: an account that signs lets the server broadcast (pull), one in a wallet has the wallet
  * do it (push), and either does the other where the server takes nothing else.
  * @param options.currencies - What it pays in. Left out: the dollar stablecoins known on the chain.
- * @throws TypeError for an account that cannot sign, or a chain whose endpoint is not known.
+ * @throws TypeError for an account that cannot sign, an address with a wrong checksum, or a chain whose endpoint is not known.
  * @example
  * const mpp = Mpp.create({ methods: [tempo.charge({ account, chainId: 42431 })], policy: { max: '0.05' } })
  * const response = await mpp.fetch('https://api.example.com/data')
@@ -34,17 +35,19 @@ export function charge(options: charge.Options): charge.Rail {
   const { terms, network, account } = payer
   const source = sourceOf({ account: account.address, chainId: network.chainId })
   return Method.toClient(method, {
-    accepts: ({ challenge }) => refusalOf(challenge.request, terms),
+    accepts: ({ challenge }) => refusalOf(challenge, terms),
 
     async createCredential({ challenge, signal }) {
       const { request } = challenge
-      const refusal = refusalOf(request, terms)
+      const refusal = refusalOf(challenge, terms)
       if (refusal) throw new Errors.PaymentError('method-unsupported', { detail: refusal })
       if (isFree(request))
         return { ...(await prove(payer, challenge)), source, authorization: true }
-      await network.checkChain({ signal })
-      const payment = { challenge, calls: createCalls(challenge, options.clientId), signal }
-      if (modeOf(request, terms) === 'push')
+      await (payer.isWallet ? wallet.checkChain(network) : network.checkChain({ signal }))
+      const mode = modeOf(request, terms) ?? 'pull'
+      const calls = createCalls(challenge, options.clientId)
+      const payment = { challenge, calls, end: endOf(challenge, mode), signal }
+      if (mode === 'push')
         return { payload: { type: 'hash', hash: await send(payer, payment) }, source }
       const { raw } = await sign(payer, payment)
       return { payload: { type: 'transaction', signature: raw }, source, authorization: true }
@@ -66,6 +69,11 @@ export declare namespace charge {
     maxSplits?: number | undefined
     /** Token that pays the fee. Left out: the currency, or whichever of `currencies` can pay it. */
     feeToken?: Address | undefined
+    /**
+     * Most that a fee may come to, in whole units; what a wallet sends by itself is not held to it. Left out: 0.05, 0.02 for each
+     * transfer after the first, 0.05 for a swap and 0.1 for an access key that the chain does not know yet.
+     */
+    maxFee?: string | undefined
     /** Whether a currency that is missing is bought for another one on the chain's DEX (default false). */
     swap?: planOf.Option
     /** A name of the paying software, for the server's statistics; its hash can be seen on the chain. */
@@ -76,7 +84,8 @@ export declare namespace charge {
 
 /** The account, and what its owner allows. */
 function createPayer(options: charge.Options): Payer {
-  const { client, mode, recipients, feeToken } = options
+  checkOptions(options)
+  const { client, mode, recipients, feeToken, maxFee } = options
   const account: Account | undefined = options.account ?? client?.account
   const isWallet = !account || !isSigning(account)
   if (!account || (isWallet && !client))
@@ -92,6 +101,7 @@ function createPayer(options: charge.Options): Payer {
     network,
     currencies,
     feeToken,
+    maxFee: maxFee === undefined ? undefined : BigInt(toBaseUnits(maxFee)),
     owner: account.address,
     plan: planOf(options.swap, currencies),
     terms: {
@@ -104,6 +114,16 @@ function createPayer(options: charge.Options): Payer {
       preferred: isWallet ? 'push' : 'pull',
     },
   }
+}
+
+function checkOptions({ mode, recipients = [], currencies = [], feeToken, swap }: charge.Options) {
+  if (mode !== undefined && mode !== 'pull' && mode !== 'push')
+    throw new TypeError("tempo/charge: mode is 'pull' or 'push'.")
+  for (const recipient of recipients) checkChecksum(recipient, 'recipients')
+  for (const currency of currencies) checkChecksum(currency, 'currencies')
+  if (feeToken) checkChecksum(feeToken, 'feeToken')
+  if (typeof swap === 'object')
+    for (const token of swap.from ?? []) checkChecksum(token, 'swap.from')
 }
 
 /** Signs the typed data of the draft, and that of deployed software for servers that know no other. */
@@ -123,9 +143,8 @@ async function prove({ account, network, isWallet }: Payer, challenge: Challenge
 /** Broadcasts the payment, or has the wallet do it. From here on nothing calls it off. */
 async function send(payer: Payer, payment: Payment): Promise<Hex> {
   const { network, owner, feeToken, isWallet } = payer
-  const { challenge, signal } = payment
+  const { challenge, end, signal } = payment
   if (!isWallet) return push(network, await sign(payer, payment))
   const { calls } = await cover(payer, { ...payment, request: challenge.request })
-  signal.throwIfAborted()
-  return wallet.sendCalls(network, { from: owner, calls, feeToken })
+  return wallet.sendCalls(network, { from: owner, calls, feeToken, end, signal })
 }

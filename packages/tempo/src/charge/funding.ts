@@ -6,7 +6,7 @@
 import { isAddressEqual } from 'viem'
 import type { Address } from '../constants.js'
 import type { Calls, Network, Quote, Unpriced } from '../network.js'
-import { pickFeeToken, subtract } from './fee.js'
+import { checkFee, pickFeeToken, subtract } from './fee.js'
 import type { Request } from './method.js'
 import { encodeSwap, findSwap, type Plan } from './swap.js'
 
@@ -16,6 +16,8 @@ export type Funds = {
   owner: Address
   currencies: readonly Address[]
   feeToken: Address | undefined
+  /** Most that a fee may come to, in base units. Left out: what is plenty. */
+  maxFee: bigint | undefined
   /** Left out: it pays with what is asked, or not at all. */
   plan: Plan | undefined
 }
@@ -62,14 +64,15 @@ export type Priced = { calls: Calls; quote: Quote; feeToken?: Address }
 /**
  * Asks what the payment costs, and picks the token for the fee; none when the server pays it.
  *
- * @throws PaymentError `payment-insufficient` as above, or when no token can pay the fee.
+ * @throws PaymentError `payment-insufficient` as above, or when no token can pay the fee; `method-unsupported` when it is too
+ * great.
  * @see Tempo charge draft, Client Requirements
  */
 export async function price(
   funds: Funds,
   payment: { request: Request; unpriced: Omit<Unpriced, 'feeToken'>; signal: AbortSignal },
 ): Promise<Priced> {
-  const { network, currencies, feeToken } = funds
+  const { network, currencies, feeToken, maxFee } = funds
   const { request, unpriced, signal } = payment
   const { currency, methodDetails } = request
   const isSponsored = methodDetails?.feePayer === true
@@ -84,6 +87,12 @@ export async function price(
   const { calls, readLeft } = covered
   const quote = await (calls === unpriced.calls ? quoting : ask(calls))
   if (isSponsored) return { calls, quote }
+  checkFee(quote.fee, {
+    maxFee,
+    transfers: unpriced.calls.length,
+    swaps: calls !== unpriced.calls,
+    keys: unpriced.keyAuthorization !== undefined,
+  })
   if (feeToken === undefined && (await readLeft(currency)) >= quote.fee)
     return { calls, quote, feeToken: currency }
   const holdings = await Promise.all(

@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { Expires, type Method } from '@polyrail/core'
 import { isAddressEqual } from 'viem'
-import { TESTNET, type Address } from '../constants.js'
-import type { Mode, Request } from './method.js'
+import { TESTNET, type Address, type Hex } from '../constants.js'
+import { isForeign } from './attribution.js'
+import type { charge as method, Mode, Request } from './method.js'
+
+export type Challenge = Method.ChallengeOf<typeof method>
 
 /** What a client agrees to pay. */
 export type Terms = {
@@ -21,13 +25,17 @@ export type Terms = {
   preferred: Mode
 }
 
+/** Seconds before its challenge's end by which a pushed payment is in a block or void: what is paid must still be shown. */
+const PUSH_MARGIN = 10
+
 /**
- * Says why a client does not pay a request.
+ * Says why a client does not pay what a challenge asks.
  *
  * @returns `undefined` when it does.
  * @see Tempo charge draft, Amount Verification and Constraints
  */
-export function refusalOf(request: Request, terms: Terms): string | undefined {
+export function refusalOf(challenge: Challenge, terms: Terms): string | undefined {
+  const { request, realm } = challenge
   const { chainId = TESTNET } = request.methodDetails ?? {}
   if (chainId !== terms.chainId)
     return `The payment is on chain ${chainId}, and this wallet is on chain ${terms.chainId}.`
@@ -38,7 +46,26 @@ export function refusalOf(request: Request, terms: Terms): string | undefined {
     return `The currency ${request.currency} is not one that this client pays in: the option currencies can allow it.`
   if (payeesOf(request).some((payee) => isAddressEqual(payee, terms.payer)))
     return 'The payer and the recipient are the same account: pay from another one.'
-  return modeOf(request, terms) ? undefined : refusalOfMode(request, terms)
+  if (memosOf(request).some((memo) => isForeign(memo, { realm })))
+    return `The payment carries a memo that another server than ${realm} asks for: it would buy there.`
+  const mode = modeOf(request, terms)
+  return mode ? refusalOfHaste(challenge, mode) : refusalOfMode(request, terms)
+}
+
+/**
+ * Epoch seconds after which the transaction of a payment is void. Who broadcasts it shows its hash afterwards, and needs time
+ * for that.
+ */
+export function endOf({ expires }: Challenge, mode: Mode): number {
+  if (expires === undefined) return Infinity
+  const end = Math.floor((Expires.parse(expires) ?? 0) / 1000)
+  return mode === 'push' ? end - PUSH_MARGIN : end
+}
+
+function refusalOfHaste(challenge: Challenge, mode: Mode): string | undefined {
+  return mode === 'push' && endOf(challenge, mode) <= Date.now() / 1000
+    ? `The challenge ends too soon to send the payment and show it: push mode takes ${PUSH_MARGIN} seconds.`
+    : undefined
 }
 
 /** Whether nothing is to be paid, so that a proof is asked for. */
@@ -48,6 +75,11 @@ const payeesOf = ({ recipient, methodDetails }: Request): Address[] => [
   recipient,
   ...(methodDetails?.splits ?? []).map((split) => split.recipient),
 ]
+
+const memosOf = ({ methodDetails }: Request): Hex[] =>
+  [methodDetails?.memo, ...(methodDetails?.splits ?? []).map(({ memo }) => memo)].filter(
+    (memo) => memo !== undefined,
+  )
 
 function refusalOfSplits({ amount, methodDetails }: Request, terms: Terms): string | undefined {
   const splits = methodDetails?.splits

@@ -3,19 +3,15 @@
  *
  * @module
  */
-import { Expires, type Method } from '@polyrail/core'
 import { EXPIRING_NONCE_KEY, VALIDITY } from '../constants.js'
 import type { Calls } from '../network.js'
 import { createMemo } from './attribution.js'
 import { price, type Funds } from './funding.js'
-import type { charge as method } from './method.js'
-import type { Terms } from './offer.js'
+import type { Challenge, Terms } from './offer.js'
 import { readAuthorization, signTransaction, type Account, type Fields } from './signer.js'
 import type { Signed } from './transaction.js'
 import { encodeTransfer, transfersOf } from './transfer.js'
 import * as wallet from './wallet.js'
-
-export type Challenge = Method.ChallengeOf<typeof method>
 
 /** Who pays. */
 export type Payer = Funds & {
@@ -26,7 +22,13 @@ export type Payer = Funds & {
 }
 
 /** What is paid. */
-export type Payment = { challenge: Challenge; calls: Calls; signal: AbortSignal }
+export type Payment = {
+  challenge: Challenge
+  calls: Calls
+  /** Epoch seconds after which it must not be made; infinite when there is no such time. */
+  end: number
+  signal: AbortSignal
+}
 
 /** The transfers, in their order. A memo that names the challenge keeps the payment from being good for another. */
 export function createCalls(
@@ -41,17 +43,17 @@ export function createCalls(
 /**
  * Prices and signs the transaction, and changes nothing.
  *
- * @throws PaymentError `payment-insufficient` when the payer holds too little.
+ * @throws PaymentError `payment-insufficient` when the payer holds too little, `method-unsupported` when the fee is above what its owner allows.
  * @see Tempo charge draft, Submission Modes and Client Requirements
  */
 export async function sign(
   payer: Payer,
-  { challenge, calls, signal }: Payment,
+  { challenge, calls, end, signal }: Payment,
 ): Promise<Signed & { validBefore: number }> {
   const { account, network, isWallet } = payer
-  const { request, expires } = challenge
+  const { request } = challenge
   const keyAuthorization = await readAuthorization(account, network, signal)
-  const validBefore = endOf(expires)
+  const validBefore = Math.min(Math.floor(Date.now() / 1000) + VALIDITY, end)
   const unpriced = { account, calls, validBefore, ...(keyAuthorization && { keyAuthorization }) }
   const { quote, feeToken, ...priced } = await price(payer, { request, unpriced, signal })
   const { gas, maxFeePerGas, maxPriorityFeePerGas } = quote
@@ -75,14 +77,6 @@ export async function sign(
     ? wallet.signTransaction(network, { address, fields })
     : signTransaction(account, fields))
   return { ...signed, validBefore }
-}
-
-/** Epoch seconds after which the transaction is void: soon, and never after the challenge. */
-function endOf(expires: string | undefined): number {
-  const soon = Math.floor(Date.now() / 1000) + VALIDITY
-  return expires === undefined
-    ? soon
-    : Math.min(soon, Math.floor((Expires.parse(expires) ?? 0) / 1000))
 }
 
 let salts = Math.floor(Math.random() * 1_000_000)

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Errors } from '@polyrail/core'
 import {
   getTypesForEIP712Domain,
   isAddressEqual,
@@ -29,8 +30,30 @@ const PATIENCE = 60_000
 const DEFINITE = /^(?:4001|4100|4200|57\d\d|-32003|-3260[012])$/
 /** Of these, those by which it says that it does not know the method. */
 const UNKNOWN_METHOD = /^(?:4200|-32601)$/
+/** And those by which it says that it does not know what it was given. */
+const UNKNOWN_FIELD = /^(?:5700|-32602)$/
 
-type Payment = { from: Address; calls: Calls; feeToken: Address | undefined }
+type Payment = {
+  from: Address
+  calls: Calls
+  feeToken: Address | undefined
+  /** Epoch seconds after which nobody is asked, and nothing may be sent; infinite when there is no such time. */
+  end: number
+  signal: AbortSignal
+}
+
+/**
+ * Makes sure that the wallet is on the chain, at this moment: its owner may switch it at any time.
+ *
+ * @throws PaymentError `settlement-unavailable` when it is on another one.
+ */
+export async function checkChain(network: Network): Promise<void> {
+  const actual = Number(await network.request({ method: 'eth_chainId', params: [] }))
+  if (actual !== network.chainId)
+    throw new Errors.PaymentError('settlement-unavailable', {
+      detail: `The wallet is on chain ${actual}, and payments here are on chain ${network.chainId}: switch it.`,
+    })
+}
 
 /**
  * Has the wallet send calls in one transaction, and waits for its block.
@@ -41,48 +64,96 @@ type Payment = { from: Address; calls: Calls; feeToken: Address | undefined }
  * @see Tempo charge draft, Hash Payload
  */
 export async function sendCalls(network: Network, payment: Payment): Promise<Hex> {
-  const { name, readHash } = await send(network, payment)
+  await checkChain(network)
+  payment.signal.throwIfAborted()
+  if (payment.end <= Date.now() / 1000)
+    throw new Errors.PaymentError('payment-expired', {
+      detail: 'The challenge ends too soon for the wallet to pay; nothing was paid.',
+    })
+  const { name, readState } = await send(network, payment)
   const end = Date.now() + PATIENCE
   for (let failure: unknown; ;) {
-    const receipt = await readHash()
-      .then((hash) => hash && network.readReceipt(hash))
-      .catch((cause: unknown) => void (failure = cause))
+    const note = (cause: unknown) => void (failure = cause)
+    const { hash, isFailed } = (await readState().catch(note)) ?? {}
+    const receipt = hash && (await network.readReceipt(hash).catch(note))
     if (receipt) return conclude(receipt)
+    if (isFailed) throw failed(name, hash)
     if (Date.now() > end)
       throw lost(`The wallet sent a payment that is in no block yet: ${name}.`, failure)
     await pause()
   }
 }
 
-/** What a wallet has sent: its name for it, and how its hash is found. */
-type Sent = { name: string; readHash: () => Promise<Hex | undefined> }
+const failed = (name: string, hash: Hex | undefined): Errors.PaymentError =>
+  new Errors.PaymentError('verification-failed', {
+    detail: hash
+      ? `The wallet says that the transaction ${hash} was reverted; only its fee was paid.`
+      : `The wallet says that it failed to send the payment ${name}; nothing was paid.`,
+  })
+
+/** What became of a payment by the word of the wallet. */
+type State = {
+  hash?: Hex | undefined
+  /** Whether it failed for good. */
+  isFailed?: boolean
+}
+
+/** What a wallet has sent, by its name for it. */
+type Sent = { name: string; readState: () => Promise<State> }
 
 /** Wallets without EIP-5792 can send one call. */
-async function send(network: Network, { from, calls, feeToken }: Payment): Promise<Sent> {
+async function send(network: Network, { from, calls, feeToken, end }: Payment): Promise<Sent> {
   const [call, ...more] = calls
+  const token = feeToken && { feeToken }
+  const validBefore = end < Infinity ? end : undefined
   const batch = {
     version: '2.0.0',
     chainId: numberToHex(network.chainId),
     from,
     atomicRequired: more.length > 0,
     calls: calls.map(({ to, data }) => ({ to, data, value: '0x0' })),
-    ...(feeToken && { capabilities: { feeToken } }),
   }
   try {
-    const answer = await ask(network, 'wallet_sendCalls', batch)
+    const answer = await askEither(network, 'wallet_sendCalls', [
+      validBefore && { ...batch, capabilities: { ...token, validBefore } },
+      { ...batch, ...(token && { capabilities: token }) },
+    ])
     const name = typeof answer === 'string' ? answer : String((answer as { id?: unknown })?.id)
-    return { name, readHash: () => readBundle(network, name) }
+    return { name, readState: () => readBundle(network, name) }
   } catch (cause) {
     if (more.length > 0 || !UNKNOWN_METHOD.test(codeOf(cause))) throw cause
   }
-  const hash = await ask(network, 'eth_sendTransaction', { from, ...call })
-  return { name: String(hash), readHash: async () => (isHex(hash) ? hash : undefined) }
+  const single = { from, ...call, chainId: batch.chainId, ...token }
+  const hash = await askEither(network, 'eth_sendTransaction', [
+    validBefore && { ...single, validBefore: numberToHex(validBefore) },
+    single,
+  ])
+  return { name: String(hash), readState: async () => (isHex(hash) ? { hash } : {}) }
 }
 
-async function readBundle(network: Network, id: string): Promise<Hex | undefined> {
-  const status = await network.request({ method: 'wallet_getCallsStatus', params: [id] })
-  const { receipts } = status as { receipts?: readonly { transactionHash?: Hex }[] }
-  return receipts?.[0]?.transactionHash
+/** EIP-5792: a status of 4xx was never sent, one of 5xx is reverted whole. */
+async function readBundle(network: Network, id: string): Promise<State> {
+  const answer = await network.request({ method: 'wallet_getCallsStatus', params: [id] })
+  const { status, receipts } = answer as {
+    status?: unknown
+    receipts?: readonly { transactionHash?: Hex }[]
+  }
+  const isFailed = Number(status) >= 400 && Number(status) < 600
+  return { hash: receipts?.[0]?.transactionHash, isFailed }
+}
+
+/** Asks with Tempo's own fields, and without those that the wallet says it does not know. */
+async function askEither(
+  network: Network,
+  method: string,
+  [full, plain]: readonly [object | 0 | undefined, object],
+): Promise<unknown> {
+  try {
+    if (full) return await ask(network, method, full)
+  } catch (cause) {
+    if (!UNKNOWN_FIELD.test(codeOf(cause))) throw cause
+  }
+  return ask(network, method, plain)
 }
 
 /** Asks for what moves money. Any answer that does not say no may mean yes. */
