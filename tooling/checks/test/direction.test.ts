@@ -15,6 +15,7 @@ const allowed: Record<string, { runs: readonly string[]; tests: readonly string[
   rail: { runs: ['core'], tests: ['settings', 'conformance', 'sandbox'] },
   sandbox: { runs: [], tests: ['settings'] },
   store: { runs: ['core'], tests: ['settings', 'conformance'] },
+  ledger: { runs: ['core'], tests: ['settings', 'store'] },
   edge: { runs: ['core', 'conformance'], tests: ['settings', 'sandbox'] },
   cli: { runs: ['core', 'conformance', 'edge'], tests: ['settings', 'sandbox'] },
 }
