@@ -141,7 +141,7 @@ describe('a memo that is asked for', () => {
   type Hex = `0x${string}`
   const split = (memo: Hex) => [{ amount: '1', recipient: SOMEONE, memo }] as const
 
-  test.each<[string, Asked['methodDetails']]>([
+  test.each<[string, NonNullable<Asked['methodDetails']>]>([
     ['in pull mode', { memo: foreign }],
     ['in pull mode, in capitals', { memo: `0x${foreign.slice(2).toUpperCase()}` }],
     ['in push mode', { memo: foreign, supportedModes: ['push'] }],
