@@ -120,11 +120,11 @@ describe('an access key', () => {
     const root = await local.chain.account()
     const keyAuthorizationManager = KeyAuthorizationManager.from({ store: Store.memory() })
     const account = create({ access: root, keyAuthorizationManager }) as Account.AccessKeyAccount
-    const { pathUSD } = local.chain.tokens
+    const { pathUSD, AlphaUSD, BetaUSD } = local.chain.tokens
     const authorization = await root.signKeyAuthorization(account, {
       chainId: 1337n,
       expiry: Math.floor(Date.now() / 1000) + 3600,
-      limits: [{ token: pathUSD, limit: 1_000_000n }],
+      limits: [pathUSD, AlphaUSD, BetaUSD].map((token) => ({ token, limit: 1_000_000n })),
     })
     const key = { address: root.address, accessKey: account.accessKeyAddress, chainId: 1337 }
     await keyAuthorizationManager.set(key, authorization)

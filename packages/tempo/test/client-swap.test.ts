@@ -116,6 +116,14 @@ describe('a payer with another stablecoin', () => {
     expect((await local.receiptOf(hash)).status).toBe('success')
   })
 
+  test('may pay a greater fee for it, and no fee beyond reason', async () => {
+    const account = await hold(local.chain.tokens.AlphaUSD)
+    const client = local.priced(2_000_000n * 10n ** 9n)
+    await expect(local.pay({}, { account, client, swap: true })).rejects.toThrow(
+      /this client allows 0\.1:/,
+    )
+  })
+
   test('takes the first token of its list that suffices', async () => {
     const { AlphaUSD, BetaUSD, ThetaUSD, pathUSD } = local.chain.tokens
     const account = await hold(AlphaUSD, BetaUSD)

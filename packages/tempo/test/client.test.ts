@@ -4,10 +4,11 @@
  * @module
  */
 import { tempo } from '@polyrail/tempo/client'
-import { createClient, custom, getAddress, http, keccak256, numberToHex } from 'viem'
+import { getAddress, keccak256, numberToHex } from 'viem'
 import { Transaction } from 'viem/tempo'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createNonceMemo } from '../src/charge/attribution.ts'
+import { checkFee } from '../src/charge/fee.ts'
 import { createPaying, paymentsIn, type Asked, type Options } from './paying.ts'
 
 let local: Awaited<ReturnType<typeof createPaying>>
@@ -90,22 +91,10 @@ describe('the fee token', () => {
 })
 
 describe('a fee', () => {
-  /** A node that tells another price of gas than the chain's. */
-  const priced = (tip: bigint) => {
-    const { request } = http(local.chain.rpcUrl)({})
-    return createClient({
-      transport: custom({
-        request: (asked) =>
-          asked.method === 'eth_maxPriorityFeePerGas'
-            ? Promise.resolve(numberToHex(tip))
-            : request(asked),
-      }),
-    })
-  }
   const GWEI = 10n ** 9n
 
   test('beyond all reason is not signed, whatever the node says of it', async () => {
-    const client = priced(2_000_000n * GWEI)
+    const client = local.priced(2_000_000n * GWEI)
     await expect(local.pay({}, { client })).rejects.toMatchObject({
       code: 'method-unsupported',
       message: expect.stringMatching(
@@ -122,17 +111,27 @@ describe('a fee', () => {
     const { fields } = await local.pay({}, { maxFee: '0.03' })
     expect((fields.gas! * fields.maxFeePerGas!) / 10n ** 12n).toBeLessThan(30_000n)
     await expect(local.pay({}, { maxFee: '0.001' })).rejects.toThrow(/client allows 0\.001/)
-    const dear = await local.pay({}, { client: priced(200n * GWEI), maxFee: '1' })
+    const dear = await local.pay({}, { client: local.priced(200n * GWEI), maxFee: '1' })
     expect(dear.fields.maxPriorityFeePerGas).toBe(200n * GWEI)
   })
 
-  test('may grow with the transfers', async () => {
-    const splits = [numberToHex(0xfee001, { size: 20 }), numberToHex(0xfee002, { size: 20 })].map(
-      (recipient) => ({ amount: '1', recipient }),
+  const plain = { maxFee: undefined, transfers: 1, swaps: false, keys: false }
+  test.each<[string, object, bigint]>([
+    ['a payment', {}, 50_000n],
+    ['each transfer more', { transfers: 3 }, 90_000n],
+    ['a swap', { swaps: true }, 100_000n],
+    ['a key to be registered', { keys: true }, 150_000n],
+  ])('may be what is plenty for %s', (_, what, most) => {
+    checkFee(most, { ...plain, ...what })
+    expect(() => checkFee(most + 1n, { ...plain, ...what })).toThrow(/option maxFee/)
+  })
+
+  test('counts what the payment does', async () => {
+    const client = local.priced(2_000n * GWEI)
+    const splits = [{ amount: '1', recipient: SOMEONE }] as const
+    await expect(local.pay({ methodDetails: { splits: [...splits] } }, { client })).rejects.toThrow(
+      /this client allows 0\.07/,
     )
-    await expect(
-      local.pay({ methodDetails: { splits } }, { client: priced(2_000n * GWEI) }),
-    ).rejects.toThrow(/this client allows 0\.09/)
   })
 })
 

@@ -6,7 +6,7 @@
 import { Challenge, Expires } from '@polyrail/core'
 import type { ChargeRequest } from '@polyrail/tempo'
 import { tempo } from '@polyrail/tempo/client'
-import { parseEventLogs, type Log } from 'viem'
+import { createClient, custom, http, numberToHex, parseEventLogs, type Log } from 'viem'
 import { Abis, Transaction } from 'viem/tempo'
 import { start } from './rail.ts'
 
@@ -59,6 +59,18 @@ export async function createPaying() {
       const proof = await prove(challenge, options)
       const { signature: raw } = proof.payload as { signature: `0x76${string}` }
       return { ...proof, raw, challenge, fields: Transaction.deserialize(raw) }
+    },
+    /** Reaches a node that would have a tip for gas. */
+    priced(tip: bigint) {
+      const { request } = http(chain.rpcUrl)({})
+      return createClient({
+        transport: custom({
+          request: (asked) =>
+            asked.method === 'eth_maxPriorityFeePerGas'
+              ? Promise.resolve(numberToHex(tip))
+              : request(asked),
+        }),
+      })
     },
     /** Puts a signed transaction into a block, as a server would. */
     send: (raw: `0x${string}`) =>
