@@ -111,7 +111,7 @@ describe.skipIf(why !== undefined)(`on a real server ${why ?? ''}`, () => {
     )
     expect(await count()).toBe(before + 1)
     await client.quit()
-    await expect.poll(count).toBe(before - 1)
+    await expect.poll(count, { timeout: 5000 }).toBe(before - 1)
   })
 })
 

@@ -44,13 +44,17 @@ export async function openStreet(
   const started = new Set<ChildProcess>()
 
   async function start(): Promise<Shop> {
-    const child = fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    const child = fork(script, args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] })
     started.add(child)
     child.once('exit', () => started.delete(child))
-    const died = once(child, 'exit').then(() => Promise.reject(new Error('a shop did not open')))
-    const [message] = (await Promise.race([once(child, 'message'), died])) as [{ port: number }]
+    let said = ''
+    child.stderr?.on('data', (data: Buffer) => (said += data.toString()))
+    const died = once(child, 'close').then(() => {
+      throw new Error(`a shop did not open: ${said}`)
+    })
     // Later, it is meant to die.
     died.catch(() => undefined)
+    const [message] = (await Promise.race([once(child, 'message'), died])) as [{ port: number }]
     const agent = new Agent({ keepAlive: true, maxSockets: Infinity })
     const shop: Shop = { child, port: message.port, agent, doing: new Map() }
     child.on('message', (question: Question) => void answer(shop, question))
