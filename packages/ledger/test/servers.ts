@@ -33,8 +33,8 @@ export async function startPostgres(): Promise<Server> {
   const bin = folder ?? ''
   const data = mkdtempSync(join(tmpdir(), 'polyrail-ledger-postgres-'))
   // It refuses to run as root.
-  const who = userInfo().uid === 0 ? idsOf('postgres') : {}
-  if (who.uid !== undefined) chownSync(data, who.uid, who.gid)
+  const who: { uid?: number; gid?: number } = userInfo().uid === 0 ? idsOf('postgres') : {}
+  if (who.uid !== undefined && who.gid !== undefined) chownSync(data, who.uid, who.gid)
   const run = { ...who, stdio: 'ignore', cwd: data } as const
   execFileSync(
     join(bin, 'initdb'),
