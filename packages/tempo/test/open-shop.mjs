@@ -9,7 +9,7 @@ import { numberToHex, serializeSignature } from 'viem'
 import { privateKeyToAddress } from 'viem/accounts'
 import { Secp256k1 } from 'viem/tempo'
 
-export const realm = 'shop.example'
+const realm = 'shop.example'
 export const origin = `https://${realm}`
 
 /**

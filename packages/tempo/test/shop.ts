@@ -15,7 +15,7 @@ import { expect } from 'vitest'
 import { resign, type start } from './rail.ts'
 
 export const realm = 'shop.example'
-export const url = `https://${realm}/page`
+const url = `https://${realm}/page`
 export const secretKey = 'a secret of this test, which is long enough'
 export type Bytes = `0x${string}`
 

@@ -48,8 +48,7 @@ export async function present(
   const headers = withCredential(call.headers, payment)
   const changes: RequestInit = { headers, redirect: 'manual', signal: signal ?? null }
   try {
-    // An expired challenge must not be submitted; only what is paid, and `resume`, may still ask for an answer.
-    if (end <= Date.now() && !resumed && !payment.isMoved) throw failure([{ code: 'expired' }])
+    if (!resumed && !payment.isMoved) refuseLate(end)
     for (let attempt = 1; ; attempt++) {
       let response: Response | undefined
       let error: unknown
@@ -73,9 +72,14 @@ export async function present(
   }
 }
 
+/** An expired challenge must not be submitted; only what is paid, and `resume`, may still ask for an answer. */
+function refuseLate(end: number): void {
+  if (end <= Date.now()) throw failure([{ code: 'expired' }])
+}
+
 /** Deployed servers whose `Authorization` is for something else name the one other header. */
 function withCredential(headers: Call['headers'], { wire, credential }: Payment): Call['headers'] {
-  const name = wire.header ? 'payment-authorization' : 'authorization'
+  const name = `${wire.header ? 'payment-' : ''}authorization`
   const before = headers[name]
   return Object.assign({}, headers, { [name]: before ? `${before}, ${credential}` : credential })
 }
