@@ -9,7 +9,7 @@ type Raw = { url: string; ready(): Promise<unknown>; close(now: boolean): Promis
 
 const sse = { 'content-type': 'text/event-stream' }
 
-export function app(shop: Shop) {
+function app(shop: Shop) {
   const mpp = Mpp.create(shop.config)
   const charge = mpp.points.charge(price)
   const app = new Elysia({ adapter: node() })

@@ -4,7 +4,7 @@ import { keepBody, Mpp } from '@polyrail/adapters/express'
 import express, { type Handler } from 'express'
 import { events, listen, page, price, slowly, type Framework, type Shop } from '../shop.js'
 
-export function app(shop: Shop): express.Express {
+function app(shop: Shop): express.Express {
   const mpp = Mpp.create(shop.config)
   const charge = mpp.points.charge(price)
   const app = express()

@@ -6,7 +6,7 @@ import { events, page, price, slowly, type Framework, type Shop } from '../shop.
 
 const all = ['GET', 'POST', 'DELETE', 'PATCH', 'OPTIONS']
 
-export function build(app: FastifyInstance, shop: Shop): FastifyInstance {
+function build(app: FastifyInstance, shop: Shop): FastifyInstance {
   const mpp = Mpp.create(shop.config)
   const charge = mpp.points.charge(price)
   const put = (method: string[], url: string, handler: RouteHandlerMethod, guard = charge) => {

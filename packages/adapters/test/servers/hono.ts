@@ -8,7 +8,7 @@ import { events, listen, page, price, slowly, stream, type Framework, type Shop 
 
 const sse = { 'content-type': 'text/event-stream' }
 
-export function app(shop: Shop): Hono {
+function app(shop: Shop): Hono {
   const mpp = Mpp.create(shop.config)
   const charge = mpp.points.charge(price)
   const app = new Hono()

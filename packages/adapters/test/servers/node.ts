@@ -7,7 +7,7 @@ import { events, listen, page, price, slowly, type Framework, type Shop } from '
 
 type Listener = (request: IncomingMessage, response: ServerResponse) => unknown
 
-export function listener(shop: Shop): Listener {
+function listener(shop: Shop): Listener {
   const mpp = Mpp.create(shop.config)
   const charge = mpp.points.charge(price)
   const routes = new Map<string, Listener>()
