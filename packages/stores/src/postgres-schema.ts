@@ -78,9 +78,9 @@ export function createStatements(table: string = TABLE) {
       told(`UPDATE ${name} SET value = $2, expires = now() + $3::float8 * interval '1 millisecond'
       WHERE key = $1 AND value = $4 AND expires > now()`),
     claim: `SELECT ${name}_claim($1, $2, $3) AS existing`,
-    sweep: `WITH old AS (SELECT key FROM ${name} WHERE expires <= now() ORDER BY expires LIMIT 1000 FOR UPDATE SKIP LOCKED),
-      gone AS (DELETE FROM ${name} USING old WHERE ${name}.key = old.key RETURNING 1)
-      SELECT count(*)::int AS swept FROM gone`,
+    sweep: `WITH gone AS (DELETE FROM ${name} WHERE key = ANY (ARRAY(
+        SELECT key FROM ${name} WHERE expires <= now() ORDER BY expires LIMIT 1000 FOR UPDATE SKIP LOCKED
+      )) RETURNING 1) SELECT count(*)::int AS swept FROM gone`,
     listen: `LISTEN ${CHANNEL}`,
     hold: `SELECT ${topicOf('$1::text')} AS topic, pg_advisory_lock_shared(${LOCKS}, ${topicOf('$1::text')})`,
     release: `SELECT pg_advisory_unlock_shared(${LOCKS}, ${topicOf('$1::text')})`,
