@@ -193,6 +193,8 @@ function accountsOf({ account, budget }: Sponsor, { payer, slot }: Reservation) 
 
 /** Seconds for which a payment counts as on its way; longer than it can be. */
 const UNDER_WAY = 90
+/** Seconds for which the account of them is kept, whatever the challenge's life. */
+const KEPT = 86_400
 
 /**
  * Keeps a payer from promising the same money twice: what is on its way already is not there to be paid.
@@ -206,7 +208,7 @@ export async function hold(
 ): Promise<(() => Promise<unknown>) | undefined> {
   const slot = Math.floor((Date.now() / 1000 / UNDER_WAY) * SLOTS)
   const key = `held:${payer.toLowerCase()}:${token.toLowerCase()}`
-  const account = { key, limit: has, slot, ttl: UNDER_WAY * 2 }
+  const account = { key, limit: has, slot, ttl: KEPT }
   const isHeld = await enter(store, { ...account, amount })
   return isHeld ? () => enter(store, { ...account, amount: -amount }) : undefined
 }
