@@ -71,7 +71,11 @@ async function pay(
   application: () => Promise<Response>,
 ): Promise<Response> {
   const request = await requestOf(context)
-  return at(routePath(context))(application)(request)
+  const answer = await at(routePath(context))(application)(request)
+  // Headers first: those of @hono/node-server 1 forget what was added to them, once the body is looked at.
+  const headers = new Headers(answer.headers)
+  const { body, status, statusText } = answer
+  return new Response(body, { status, statusText, headers })
 }
 
 /** A validator may have read the body: Hono keeps what it read. */

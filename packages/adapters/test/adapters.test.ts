@@ -4,13 +4,13 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { elysia } from './servers/elysia.js'
 import { express5 } from './servers/express.js'
 import { fastify } from './servers/fastify.js'
-import { hono } from './servers/hono.js'
+import { hono, hono1 } from './servers/hono.js'
 import { next } from './servers/next.js'
 import { node } from './servers/node.js'
 import { createShop, words, type Opened, type Shop } from './shop.js'
 import { ask as asks, leave, leave2, pay, type Answer, type Visit } from './visit.js'
 
-const frameworks = [hono, express5, fastify, elysia, next, node]
+const frameworks = [hono, hono1, express5, fastify, elysia, next, node]
 
 const rows = frameworks.flatMap((framework) =>
   framework.protocols.map((protocol) => ({ framework, protocol, title: framework.name })),

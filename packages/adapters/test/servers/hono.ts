@@ -1,6 +1,7 @@
 import http from 'node:http'
 import http2 from 'node:http2'
 import { createAdaptorServer } from '@hono/node-server'
+import { createAdaptorServer as createFirst } from 'hono-node-server-1'
 import { Mpp } from '@polyrail/adapters/hono'
 import { Hono, type Handler } from 'hono'
 import { setCookie } from 'hono/cookie'
@@ -55,8 +56,8 @@ function app(shop: Shop): Hono {
   return app
 }
 
-export const hono: Framework = {
-  name: 'Hono',
+const framework = (name: string, createServer: typeof createAdaptorServer): Framework => ({
+  name,
   hasPatterns: true,
   hasMiddleware: true,
   forms: ['before', 'around'],
@@ -65,15 +66,18 @@ export const hono: Framework = {
   async open(shop, protocol) {
     const { fetch } = app(shop)
     const { Request, Response } = globalThis
-    const createServer = (protocol === 'HTTP/2' ? http2 : http)
-      .createServer as typeof http.createServer
-    const { origin, close } = await listen(
-      createAdaptorServer({ fetch, createServer }) as http.Server,
-    )
+    const plain = (protocol === 'HTTP/2' ? http2 : http).createServer as typeof http.createServer
+    const server = createServer({ fetch, createServer: plain }) as http.Server
+    const { origin, close } = await listen(server)
     // The adapter puts its own in their place, for the whole process.
     return {
       origin,
       close: () => close().then(() => Object.assign(globalThis, { Request, Response })),
     }
   },
-}
+})
+
+export const hono = framework('Hono', createAdaptorServer)
+
+/** Its responses are of another making. */
+export const hono1 = framework('Hono on the first @hono/node-server', createFirst)
