@@ -247,9 +247,10 @@ async function recordSettled(
   outcome: Settled,
 ): Promise<Settled | Refusal> {
   const receipt = receiptOf(bound, outcome)
+  // First: a settlement that the store knows is never missing from the ledger.
+  const unwritten = lease.kernel.ledger && (await enterOrYield(bound, lease, { outcome, receipt }))
+  if (unwritten) return unwritten
   try {
-    // First: a settlement that the store knows is never missing from the ledger.
-    if (lease.kernel.ledger) await enterOrYield(bound, lease, receipt)
     const until = Date.now() + lease.kernel.deadlines.lease
     const held = await advance(lease, { ...lease.record, state: 'settled', receipt, until })
     if (!held) await impose(lease, receipt)
@@ -261,13 +262,19 @@ async function recordSettled(
   }
 }
 
-/** When the ledger is down the store may not be: the same credential may come again at once. */
-async function enterOrYield(bound: Bound, lease: Lease, receipt: Receipt.Receipt): Promise<void> {
+/** The money moved and must not be told of: the same credential may come again at once, and finds the outcome here. */
+async function enterOrYield(
+  bound: Bound,
+  lease: Lease,
+  { outcome, receipt }: { outcome: Settled; receipt: Receipt.Receipt },
+): Promise<Refusal | undefined> {
   try {
     await enterSettled({ bound, key: lease.key }, receipt)
+    return undefined
   } catch (cause) {
+    keepUnrecorded(lease, outcome)
     await hold(lease, 0)
-    throw cause
+    return refuseUnknown(lease, { status: 'indeterminate', retryAfter: 5, cause })
   }
 }
 
