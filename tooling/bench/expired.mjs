@@ -103,7 +103,6 @@ const subjects = {
       async fill() {
         await pool.query(`INSERT INTO polyrail_store SELECT 'mpp:challenge:' || md5(n::text) || n, '{"state":"delivered"}',
           now() - interval '1 day' + n * interval '1 ms' FROM generate_series(1, ${rows}) AS n`)
-        await pool.query('CHECKPOINT')
       },
       left: async () =>
         Number(
@@ -173,14 +172,16 @@ async function measure(name) {
     await subject.fill()
     const seconds = (performance.now() - started) / 1000
     const first = await subject.left()
+    const after = await time(subject.store)
     // Otherwise it is begun once a minute, and goes on until all are gone.
     subject.sweep?.()
-    const after = await time(subject.store)
+    const meanwhile = subject.sweep && (await time(subject.store))
     const last = await subject.left()
     const show = ({ median, late }) => `${median.toFixed(0)} µs, 99% within ${late.toFixed(0)} µs`
     console.log(`${name}: a claim of two keys, ${claims} in turn (wall time)`)
     console.log(`  empty                    ${show(before)}`)
     console.log(`  ${first.toLocaleString('en').padStart(10)} expired keys   ${show(after)}`)
+    if (meanwhile) console.log(`  … while they are swept    ${show(meanwhile)}`)
     console.log(
       `  swept meanwhile: ${(first - last).toLocaleString('en')}; filled in ${seconds.toFixed(0)} s`,
     )
