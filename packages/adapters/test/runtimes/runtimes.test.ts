@@ -73,20 +73,15 @@ describe.each(rows)('on %s, %s', (runtime, _, file) => {
       expect(await books()).toEqual({ settled: 1, runs: 2 })
     })
 
-    // On Workers a timer, and a promise to be kept, belong to the request that made them; core shares both among requests.
-    const copies = runtime === 'workerd' ? test.fails : test
-    copies(
-      'an application that outlives the lease is not run twice, however many copies come',
-      async () => {
-        const authorization = pay(await ask(`${opened.origin}/slow`))
-        const visits = Array.from({ length: 5 }, () =>
-          ask(`${opened.origin}/slow`, { headers: { authorization } }),
-        )
-        const texts = (await Promise.all(visits)).map(({ status, text }) => `${status} ${text}`)
-        expect(texts).toEqual(texts.map(() => '200 slow'))
-        expect(await books()).toEqual({ settled: 1, runs: 1 })
-      },
-    )
+    test('an application that outlives the lease is not run twice, however many copies come', async () => {
+      const authorization = pay(await ask(`${opened.origin}/slow`))
+      const visits = Array.from({ length: 5 }, () =>
+        ask(`${opened.origin}/slow`, { headers: { authorization } }),
+      )
+      const texts = (await Promise.all(visits)).map(({ status, text }) => `${status} ${text}`)
+      expect(texts).toEqual(texts.map(() => '200 slow'))
+      expect(await books()).toEqual({ settled: 1, runs: 1 })
+    })
 
     test('a stream passes through', async () => {
       const { answer } = await buy('/events')

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isShared } from './timers.js'
+
 /** Thrown by `runWithDeadline` when time is up; told apart by its name. */
 class DeadlineError extends Error {
   override name = 'DeadlineError'
@@ -47,10 +49,15 @@ export function race<value>(
       },
     }
     watched.add(watch)
-    timer ??= setInterval(look, TICK)
+    const own = isShared ? undefined : setTimeout(expire, ms, watch)
+    if (isShared) timer ??= setInterval(look, TICK)
+    const end = () => {
+      watched.delete(watch)
+      if (own !== undefined) clearTimeout(own)
+    }
     working.then(
-      (value) => void (watched.delete(watch), resolve(value)),
-      (cause: unknown) => void (watched.delete(watch), reject(cause)),
+      (value) => void (end(), resolve(value)),
+      (cause: unknown) => void (end(), reject(cause)),
     )
   })
 }
@@ -68,11 +75,11 @@ function look(): void {
     timer = undefined
   }
   const now = Date.now()
-  for (const watch of watched) {
-    if (watch.until > now) continue
-    watched.delete(watch)
-    watch.late()
-  }
+  for (const watch of watched) if (watch.until <= now) expire(watch)
+}
+
+function expire(watch: Watch): void {
+  if (watched.delete(watch)) watch.late()
 }
 
 export const isThenable = <value>(value: value | Promise<value>): value is Promise<value> =>

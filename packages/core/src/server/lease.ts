@@ -4,20 +4,23 @@
  * @module
  */
 import { hold, type Lease } from './steps/claim.js'
+import { isShared } from './timers.js'
 
 const kept = new Map<Lease, Promise<void> | undefined>()
 let timer: ReturnType<typeof setInterval> | undefined
 
 /**
  * Renews a lease until the returned function is called, so that a slow answer is not made twice.
- * One timer serves all leases, and holds no process open.
+ * One timer serves all leases, where it can, and holds no process open.
  *
  * @returns Stops renewing; resolves when no renewal is under way.
  */
 export function keepLease(lease: Lease): () => Promise<void> | undefined {
   kept.set(lease, undefined)
-  watch(lease.kernel.deadlines.lease)
+  const own = isShared ? undefined : setInterval(lookAt, periodOf(lease), lease)
+  if (isShared) watch(lease)
   return () => {
+    clearInterval(own)
     const renewing = kept.get(lease)
     kept.delete(lease)
     return renewing
@@ -28,9 +31,12 @@ export function keepLease(lease: Lease): () => Promise<void> | undefined {
 const LONGEST = 1000
 let period = Infinity
 
-/** Looks at all leases often enough for the shortest: four times in its life. */
-function watch(life: number): void {
-  const needed = Math.min(LONGEST, life / 4)
+/** Four times in its life. */
+const periodOf = ({ kernel }: Lease): number => Math.min(LONGEST, kernel.deadlines.lease / 4)
+
+/** Looks at all leases often enough for the shortest. */
+function watch(lease: Lease): void {
+  const needed = periodOf(lease)
   if (needed >= period) return
   clearInterval(timer)
   period = needed
@@ -43,7 +49,11 @@ function look(): void {
     clearInterval(timer)
     period = Infinity
   }
-  for (const [lease, renewing] of kept) if (!renewing && isDue(lease)) kept.set(lease, renew(lease))
+  for (const lease of kept.keys()) lookAt(lease)
+}
+
+function lookAt(lease: Lease): void {
+  if (kept.has(lease) && !kept.get(lease) && isDue(lease)) kept.set(lease, renew(lease))
 }
 
 const isDue = ({ record, kernel }: Lease): boolean =>

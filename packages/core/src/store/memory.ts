@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isShared } from '../server/timers.js'
 import type { Claim, Entry, Store, update, Value } from '../Store.js'
 
 type Slot = { value: Value; expires: number }
@@ -176,7 +177,8 @@ function createWaiters() {
   const waiting = new Map<string, Set<() => void>>()
   return {
     wake(key: string): void {
-      if (waiting.size === 0) return
+      // Who cannot be woken looks again by itself.
+      if (waiting.size === 0 || !isShared) return
       const waiters = waiting.get(key)
       waiting.delete(key)
       waiters?.forEach((resolve) => resolve())
