@@ -4,6 +4,9 @@
  * @module
  */
 
+/** Milliseconds for reading, which may go through years of lines and keeps no visitor waiting. */
+export const READING = 600_000
+
 /**
  * Runs one step of a database.
  *

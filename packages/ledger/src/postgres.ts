@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { within } from './deadline.js'
+import { READING, within } from './deadline.js'
 import { from, type Ledger } from './ledger.js'
 import { DEFINITION, insert, read, select, selectOpen, TABLE, type Statement } from './sql.js'
 
@@ -12,7 +12,7 @@ import { DEFINITION, insert, read, select, selectOpen, TABLE, type Statement } f
  *
  * @param pool - A `Pool` of pg. Stays yours to end.
  * @param options.table - Where the lines are (`polyrail_ledger`).
- * @param options.timeout - Milliseconds for one step (5,000): visitors wait for it.
+ * @param options.timeout - Milliseconds for one write (5,000): visitors wait for it.
  * @param options.issued - Also note every challenge that goes out (false).
  * @throws TypeError when the table's name is not a plain one.
  * @example
@@ -24,14 +24,14 @@ import { DEFINITION, insert, read, select, selectOpen, TABLE, type Statement } f
 export function postgres(pool: postgres.Pool, options: postgres.Options = {}): Ledger {
   const { timeout = 5000 } = options
   const table = plain(options.table)
-  const run = ({ sql, values }: Statement) =>
+  const run = (timeout: number, { sql, values }: Statement) =>
     within({ name: 'postgres', timeout }, () => pool.query(sql.replaceAll('?', '$'), values))
-  const lines = async (statement: Statement) => (await run(statement)).rows.map(read)
+  const lines = async (statement: Statement) => (await run(READING, statement)).rows.map(read)
   return from(
     {
       name: 'postgres',
       append: async (added) =>
-        added.length === 0 ? 0 : (await run(insert(added, table))).rows.length,
+        added.length === 0 ? 0 : (await run(timeout, insert(added, table))).rows.length,
       read: (query) => lines(select(query, table)),
       open: (query) => lines(selectOpen(query, table)),
     },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { within } from './deadline.js'
+import { READING, within } from './deadline.js'
 import { from, type Ledger } from './ledger.js'
 import type { Line, NewLine } from './line.js'
 import { DEFINITION, insert, read, select, selectOpen, TABLE, type Statement } from './sql.js'
@@ -13,7 +13,7 @@ import { DEFINITION, insert, read, select, selectOpen, TABLE, type Statement } f
  * `node:sqlite`. Give it a connection of its own: it puts the file in WAL mode and waits for the disk at each commit.
  *
  * @param database - Stays yours to close.
- * @param options.timeout - Milliseconds for one step, with the wait for other processes (5,000).
+ * @param options.timeout - Milliseconds for one write, with the wait for other processes (5,000).
  * @param options.issued - Also note every challenge that goes out (false).
  * @throws TypeError when this is no such database.
  * @example
@@ -26,13 +26,14 @@ export function sqlite(database: sqlite.Database, options: sqlite.Options = {}):
   const { timeout = 5000 } = options
   const connection = createConnection(database)
   const write = createWriter(connection, timeout)
-  const step = <value>(act: () => Promise<value>) => within({ name: 'sqlite', timeout }, act)
   const lines = (statement: Statement): Promise<Line[]> =>
-    step(async () => (await patiently(timeout, () => connection.rows(statement))).map(read))
+    within({ name: 'sqlite', timeout: READING }, async () =>
+      (await patiently(timeout, () => connection.rows(statement))).map(read),
+    )
   return from(
     {
       name: 'sqlite',
-      append: (added) => step(() => write(added)),
+      append: (added) => within({ name: 'sqlite', timeout }, () => write(added)),
       read: (query) => lines(select(query)),
       open: (query) => lines(selectOpen(query)),
     },
