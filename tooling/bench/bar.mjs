@@ -66,6 +66,6 @@ const atMost = (promise, ratio, limit) => ({
  */
 const atLeast = (promise, { all, own }, limit) => ({
   promise,
-  measured: `${all.toFixed(1)}× (${own.toFixed(1)}× less added)`,
+  measured: `${all.toFixed(1)}×${Number.isNaN(own) ? '' : ` (${own.toFixed(1)}× less added)`}`,
   kept: all >= limit,
 })
