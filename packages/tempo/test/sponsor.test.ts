@@ -267,6 +267,24 @@ describe('a sponsor is not drained (threat 20)', () => {
     expect((await shop.show(late, late.raw)).status).toBe(200)
   })
 
+  test('a signer that fails once ties up neither the payer’s money nor the budget', async () => {
+    let isDown = true
+    const feePayer = {
+      account: {
+        address: sponsor.address,
+        sign: ({ hash }: { hash: Bytes }) =>
+          isDown ? Promise.reject(new Error('away')) : sponsor.sign({ hash }),
+      },
+      budget: { total: '0.015' },
+    }
+    const account = await local.chain.account({ amount: 10_000n, tokens: [pathUSD()] })
+    const shop = open({ feePayer })
+    const { challenge, raw } = await forge(shop, {}, account)
+    expect((await shop.show({ challenge }, raw)).status).toBe(503)
+    isDown = false
+    expect((await shop.show({ challenge }, raw)).status).toBe(200)
+  })
+
   test('one plain transfer does not buy at two shops of one sponsor', async () => {
     const [one, two] = [open(), open()]
     const { challenge, raw } = await forge(one, {

@@ -98,41 +98,55 @@ type Completed = Complete & {
   reservation?: Reservation | undefined
 }
 
-/** Ready to be sent, or why not; nothing has been sent in either case. */
-type Prepared = { payment: Payment; release: () => Promise<unknown> } | Outcome.Outcome
-
 async function settleSponsored(approved: Transaction, context: Context): Promise<Outcome.Outcome> {
-  const prepared = await prepare(approved, context).catch((cause: unknown) =>
+  const held = await begin(approved, context).catch((cause: unknown) =>
     Outcome.unsettled({ cause }),
   )
-  if ('status' in prepared) return prepared
+  if ('status' in held) return held
   try {
-    const sent = await send(prepared.payment, context)
+    const payment = await prepare(approved, context).catch((cause: unknown) =>
+      Outcome.unsettled({ cause }),
+    )
+    if ('status' in payment) return payment
+    const sent = await send(payment, context)
     await account(sent, approved.signed, context)
-    return conclude(sent, prepared.payment, context)
+    return conclude(sent, payment, context)
   } finally {
-    await prepared.release()
+    await held.release()
   }
 }
 
-/** Tries it out, sets the fee aside, signs as the fee payer and writes that down. */
-async function prepare(approved: Transaction, context: Context): Promise<Prepared> {
-  const { sponsor, store } = context
-  const { signed, sender, isBound } = approved
-  if (!sponsor) return Outcome.unsettled({ cause: new Error('This server has no fee payer now.') })
+/** Tries it out, and keeps its payer from promising the same money twice while it is on its way. */
+async function begin(
+  approved: Transaction,
+  context: Context,
+): Promise<{ release: () => Promise<unknown> } | Outcome.Outcome> {
+  if (!context.sponsor)
+    return Outcome.unsettled({ cause: new Error('This server has no fee payer now.') })
   const refusal = await tryOut(approved, context)
   if (refusal) return refusal
   const release = await holdPayment(approved, context)
-  if (!release) return tooMuch(1, 'The payer has other payments under way, and too little for all.')
+  return release
+    ? { release }
+    : tooMuch(1, 'The payer has other payments under way, and too little for all.')
+}
+
+/** Sets the fee aside, signs as the fee payer and writes that down. Nothing is sent before. */
+async function prepare(
+  approved: Transaction,
+  context: Context,
+): Promise<Payment | Outcome.Outcome> {
+  const { sponsor, store } = context
+  const { signed, sender, isBound } = approved
+  if (!sponsor) return Outcome.unsettled()
   const known = await readCompleted(signed, store)
-  const completed = known ?? (await complete(approved, sponsor, store))
-  if (!completed) {
-    await release()
-    return tooMuch(sponsor.budget.seconds / 60, 'The budget for fees is spent.')
-  }
+  // What was given back when the node was out of reach is set aside anew.
+  const completed = known?.reservation ? known : await complete(approved, sponsor, store)
+  if (!completed) return tooMuch(sponsor.budget.seconds / 60, 'The budget for fees is spent.')
   const payment = { raw: completed.raw, hash: completed.hash, sender }
   const seen = isBound || known ? undefined : await lookUp(payment, context)
-  return seen ?? { payment, release }
+  if (seen) await account({ status: 'unreached', cause: undefined }, signed, context)
+  return seen ?? payment
 }
 
 /** One that fails costs its fee all the same. The chain tries it as the account, whose access key may have spent its limit. */
