@@ -1,0 +1,6 @@
+/**
+ * Lightning on the wire: the method's definitions and types. No I/O, safe anywhere.
+ *
+ * @module
+ */
+export type { Payment, Wallet } from './wallet.js'
