@@ -104,6 +104,10 @@ export type Proof<method extends Method = Method> = {
   authorization?: boolean | undefined
   /** The same authorization as servers of another version read it: presented once, when the first form is refused for good. */
   alternate?: PayloadOf<method> | undefined
+  /** The challenge that it answers, when that is an earlier one of the same request: what was paid already is not paid again. */
+  answers?: Challenge.Wire | undefined
+  /** Told of the final answer: a status below 400, or 402. Not told while nothing is delivered. */
+  onAnswer?: ((status: number) => void) | undefined
 }
 
 export type ChallengeOf<method extends Method> = Challenge.Challenge<RequestOf<method>>
@@ -135,6 +139,8 @@ export declare namespace toClient {
     challenge: ChallengeOf<method>
     /** What the caller passed as `context` to this fetch. */
     context: context
+    /** What is asked for. */
+    url: URL
     signal: AbortSignal
   }
   type Options<method extends Method, context = unknown> = {
