@@ -3,4 +3,7 @@
  *
  * @module
  */
+export { charge } from './charge/method.js'
+export type { Payload as ChargePayload, Request as ChargeRequest } from './charge/method.js'
+export type { Network } from './constants.js'
 export type { Payment, Wallet } from './wallet.js'
