@@ -9,7 +9,7 @@ import { proves } from '../preimage.js'
 import type { Wallet } from '../wallet.js'
 import { charge as method } from './method.js'
 import { createOffers } from './offer.js'
-import { createRequest, type Route } from './price.js'
+import { createRequest, type Route as RouteTerms } from './price.js'
 
 /**
  * Takes Lightning charges.
@@ -31,7 +31,7 @@ export function charge({ wallet, network = 'mainnet', unpaid = {} }: charge.Opti
     )
   const create = createOffers(wallet, network)
   return Method.toServer(method, {
-    request: (route: Route) => createRequest(route, network),
+    request: (route: charge.Route) => createRequest(route, network),
 
     issued: {
       fields: ['methodDetails.invoice', 'methodDetails.paymentHash'],
@@ -75,6 +75,8 @@ export declare namespace charge {
     reuse?: number | undefined
   }
   type Rail = Method.Server<typeof method, Route>
+  /** What a route says. */
+  type Route = RouteTerms
 }
 
 /** @see Lightning charge draft, Receipt Generation */
