@@ -4,6 +4,7 @@
  * @module
  */
 import type * as Challenge from './Challenge.js'
+import type { Emitter } from './client/events.js'
 import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
 import type { Store } from './Store.js'
@@ -106,8 +107,6 @@ export type Proof<method extends Method = Method> = {
   alternate?: PayloadOf<method> | undefined
   /** The challenge that it answers, when that is an earlier one of the same request: what was paid already is not paid again. */
   answers?: Challenge.Wire | undefined
-  /** Told of the final answer: a status below 400, or 402. Not told while nothing is delivered. */
-  onAnswer?: ((status: number) => void) | undefined
 }
 
 export type ChallengeOf<method extends Method> = Challenge.Challenge<RequestOf<method>>
@@ -141,6 +140,8 @@ export declare namespace toClient {
     context: context
     /** What is asked for. */
     url: URL
+    /** Hears what becomes of this and other challenges (`paid`, `rejected`, `pending`); absent where the caller presents the credential. */
+    on?: Emitter['on'] | undefined
     signal: AbortSignal
   }
   type Options<method extends Method, context = unknown> = {

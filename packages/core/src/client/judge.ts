@@ -19,7 +19,12 @@ export type Offer = { readonly method: Method.Client; readonly wire: Challenge.W
 /** One 402 and what has been tried of it. */
 export type Occasion = {
   readonly client: { readonly ledger: Ledger; readonly events: Emitter }
-  readonly call: { readonly body?: Body | undefined; readonly signal: AbortSignal | undefined }
+  readonly call: {
+    readonly body?: Body | undefined
+    readonly signal: AbortSignal | undefined
+    /** Absent where the caller presents the credential. */
+    readonly send?: (() => unknown) | undefined
+  }
   /** Where it came from. */
   readonly url: URL
   readonly rules: Rules
@@ -43,7 +48,6 @@ type Trial<occasion extends Occasion = Occasion> = Offer & {
   credential?: string
   /** The same in another form. */
   alternate?: string | undefined
-  onAnswer?: Method.Proof['onAnswer']
   /** Money moved, or may have: it stays counted, and nothing else is tried. */
   isMoved?: boolean
 }
@@ -226,11 +230,12 @@ function isTimely(trial: Trial): boolean {
 
 async function pay(trial: Trial): Promise<void> {
   const { method, wire, occasion } = trial
-  const { context, call } = occasion
+  const { client, context, call, url } = occasion
   const given = {
     challenge: trial.challenge!,
     context,
-    url: occasion.url,
+    url,
+    on: call.send && client.events.on,
     // Made when it is looked at: an AbortController costs more than all the rest.
     get signal() {
       return call.signal ?? new AbortController().signal
@@ -253,7 +258,6 @@ async function pay(trial: Trial): Promise<void> {
     throw cause
   }
   const { payload, source, authorization, alternate, answers = wire } = proof
-  trial.onAnswer = proof.onAnswer
   trial.isMoved = !authorization
   if (!isTimely(trial) && authorization) return
   const write = (form: unknown): string =>

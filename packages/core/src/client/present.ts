@@ -97,14 +97,13 @@ async function conclude(
   error: unknown,
 ): Promise<Response> {
   if (!response) throw error
-  const { occasion, price, challenge, onAnswer } = payment
+  const { occasion, price, challenge } = payment
   const { status } = response
   const isGood = status < 400
   const answer = isGood ? await follow(occasion, response) : response
-  if (isGood || status === 402) {
-    onAnswer?.(status)
+  if (isGood || status === 402)
     report(occasion, answer, { status: isGood ? 'paid' : 'rejected', price, challenge })
-  } else suspend(answer, payment)
+  else suspend(answer, payment)
   return answer
 }
 

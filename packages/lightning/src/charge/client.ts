@@ -9,9 +9,9 @@ import type { Wallet } from '../wallet.js'
 import {
   createMemory,
   openJournal,
-  type Entry,
   type Journal,
   type JournalStore,
+  type Payment,
 } from './journal.js'
 import { charge as method } from './method.js'
 import { find, pay, type Order } from './payment.js'
@@ -38,35 +38,31 @@ import { readTerms } from './terms.js'
 export function charge(options: charge.Options): charge.Rail {
   const { wallet, network = 'mainnet', store = createMemory() } = options
   const { timeout, feeOf } = readLimits(options)
-  const lease = timeout * 1000 + LEASE_MARGIN
   return Method.toClient(method, {
     async accepts({ challenge }) {
       const terms = await readTerms(challenge.request, network)
       return typeof terms === 'string' ? terms : undefined
     },
 
-    async createCredential({ challenge, url, signal }) {
+    async createCredential(asked) {
+      const { challenge, url, signal } = asked
       const invoice = await readTerms(challenge.request, network)
       if (typeof invoice === 'string')
         throw new Errors.PaymentError('method-unsupported', { detail: invoice })
       signal.throwIfAborted()
       const { wire, request, digest } = challenge
-      const { amount } = request
-      const journal = await openJournal(store, [url.href, digest, scopeIn(wire)], { lease })
+      const journal = await openJournal(store, [url.href, digest, scopeIn(wire)])
       const latest = Math.min(Date.parse(wire.expires ?? ''), invoice.expires * 1000)
-      const end = Math.min(Date.now() + timeout * 1000, latest)
-      const orderOf = (entry: Omit<Entry, 'until'>): Order => ({
-        invoice: entry.invoice,
-        paymentHash: entry.paymentHash,
-        maxFeeMsat: feeOf(entry.amount),
-        end,
-      })
-      const earlier = await recover(wallet, journal, orderOf)
-      if (earlier) return earlier
+      const visit: Visit = {
+        wallet,
+        journal,
+        feeOf,
+        end: Math.min(Date.now() + timeout * 1000, latest),
+        asked,
+      }
       const { text, paymentHash } = invoice
-      const entry = { wire, invoice: text, paymentHash, amount }
-      await journal.add(entry)
-      return complete(wallet, { journal, entry, order: orderOf(entry) })
+      const payment = { wire, invoice: text, paymentHash, amount: request.amount }
+      return (await recover(visit)) ?? complete(visit, payment)
     },
   })
 }
@@ -89,37 +85,49 @@ export declare namespace charge {
   type Rail = Method.Client<typeof method>
 }
 
-type Payer = charge.Options['wallet']
 type Paid = Method.Proof<typeof method>
+type Visit = {
+  wallet: charge.Options['wallet']
+  journal: Journal
+  feeOf: (amount: string) => bigint
+  /** Epoch milliseconds. */
+  end: number
+  asked: Method.toClient.Parameters<typeof method>
+}
 
-/** Milliseconds beyond its own time for which a payment is left to whoever began it. */
-const LEASE_MARGIN = 15_000
+const orderOf = ({ feeOf, end }: Visit, { invoice, paymentHash, amount }: Payment): Order => ({
+  invoice,
+  paymentHash,
+  maxFeeMsat: feeOf(amount),
+  end,
+})
 
-/** What an earlier fetch of the same paid, or may have: never paid again. */
-async function recover(
-  wallet: Payer,
-  journal: Journal,
-  orderOf: (entry: Entry) => Order,
-): Promise<Paid | undefined> {
-  for (let entry; (entry = await journal.take());) {
-    const { paymentHash } = entry
-    const leave = () => journal.leave(paymentHash)
-    const known = await find(wallet, orderOf(entry)).catch(rethrowAfter(leave))
-    if ('preimage' in known) return proofOf(entry, journal, known)
-    // Nobody has worked on it for longer than any call lasts: what has not begun will not.
+/** What an earlier visit for the same paid, or may have: never paid again. */
+async function recover(visit: Visit): Promise<Paid | undefined> {
+  const { journal, wallet } = visit
+  for (let payment; (payment = await journal.take());) {
+    const { paymentHash } = payment
+    const known = await find(wallet, orderOf(visit, payment)).catch(leaving(journal, paymentHash))
+    if ('preimage' in known) return proofOf(visit, payment, known)
+    // A call that is still on its way somewhere must find this invoice paid, and not another one beside it.
+    if (known.status === 'unheard' && isPayable(visit, payment)) return complete(visit, payment)
     await journal.remove(paymentHash)
   }
   return undefined
 }
 
-async function complete(
-  wallet: Payer,
-  { journal, entry, order }: { journal: Journal; entry: Omit<Entry, 'until'>; order: Order },
-): Promise<Paid> {
-  const leave = () => journal.leave(entry.paymentHash)
-  const paid = await pay(wallet, order).catch(rethrowAfter(leave))
-  if ('preimage' in paid) return proofOf(entry, journal, paid)
-  await journal.remove(entry.paymentHash)
+/** An invoice that cannot be paid any more needs no care: no wallet will. */
+function isPayable({ asked, end }: Visit, { wire, amount }: Payment): boolean {
+  return amount === asked.challenge.request.amount && Date.parse(wire.expires ?? '') > end
+}
+
+async function complete(visit: Visit, payment: Payment): Promise<Paid> {
+  const { journal, wallet } = visit
+  const { paymentHash } = payment
+  await journal.add(payment)
+  const paid = await pay(wallet, orderOf(visit, payment)).catch(leaving(journal, paymentHash))
+  if ('preimage' in paid) return proofOf(visit, payment, paid)
+  await journal.remove(paymentHash)
   const why = paid.reason ? `: ${paid.reason}` : ''
   throw Object.assign(new Error(`The Lightning payment failed${why}. Nothing was paid.`), {
     name: 'PaymentFailed',
@@ -127,22 +135,34 @@ async function complete(
   })
 }
 
-const proofOf = (
-  { wire, paymentHash }: Omit<Entry, 'until'>,
-  journal: Journal,
+/** The proof, remembered until the client has its answer: after a crash it is shown again. */
+async function proofOf(
+  { journal, asked: { challenge, on } }: Visit,
+  { wire, paymentHash }: Payment,
   { preimage }: { preimage: string },
-): Paid => ({
-  payload: { preimage },
-  answers: wire,
-  // It is over: a new visit is a new purchase. A store that fails here costs a look at the next visit.
-  onAnswer: () => void journal.remove(paymentHash).catch(() => undefined),
-})
+): Promise<Paid> {
+  // A store that fails now costs a look at the next visit, and no payment.
+  const forget = () => journal.remove(paymentHash).catch(() => undefined)
+  if (on) {
+    const hear = (name: 'paid' | 'rejected' | 'pending') =>
+      on(name, (account) => {
+        if (account.challenge !== challenge) return
+        if (name === 'pending') void journal.leave(paymentHash).catch(() => undefined)
+        else {
+          for (const stop of stops) stop()
+          void forget()
+        }
+      })
+    const stops = [hear('paid'), hear('rejected'), hear('pending')]
+  } else await forget()
+  return { payload: { preimage }, answers: wire }
+}
 
-const rethrowAfter =
-  (act: () => Promise<void>) =>
+const leaving =
+  (journal: Journal, paymentHash: string) =>
   async (cause: unknown): Promise<never> => {
     // The lease runs out by itself where the store fails as well.
-    await act().catch(() => undefined)
+    await journal.leave(paymentHash).catch(() => undefined)
     throw cause
   }
 

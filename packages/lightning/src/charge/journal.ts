@@ -7,7 +7,7 @@ import type { Challenge, Store } from '@polyrail/core'
 import { sha256 } from '#sha256'
 
 /** A payment under way. Its preimage is the wallet's to keep. */
-export type Entry = {
+export type Payment = {
   /** The challenge that it answers, as it came. */
   wire: Challenge.Wire
   /** BOLT11. */
@@ -15,7 +15,12 @@ export type Entry = {
   paymentHash: string
   /** Whole satoshis. */
   amount: string
-  /** Somebody works on it until then: epoch milliseconds. */
+}
+
+type Entry = Payment & {
+  /** The process that works on it. */
+  owner: string
+  /** Epoch milliseconds after which, unless it says otherwise, that process is dead. */
   until: number
 }
 
@@ -24,57 +29,109 @@ export type JournalStore = Pick<Store.Store, 'update'>
 
 /** A journal of one kind of request. */
 export type Journal = {
-  /** Takes over a payment that nobody works on. */
-  take(): Promise<Entry | undefined>
-  add(entry: Omit<Entry, 'until'>): Promise<void>
+  /** Takes over a payment that nobody works on any more. */
+  take(): Promise<Payment | undefined>
+  /** Notes a payment before it is made. */
+  add(payment: Payment): Promise<void>
   /** Leaves a payment to whoever asks next. */
   leave(paymentHash: string): Promise<void>
+  /** Forgets a payment that is over. */
   remove(paymentHash: string): Promise<void>
 }
 
+/** Milliseconds for which a process is believed to live without a sign of it. */
+const LEASE = 5000
+/** Milliseconds between two signs. */
+const BEAT = 2000
+/** Signs that a process gives of one payment: ten minutes, which no answer takes. */
+const MOST_BEATS = 300
 /** Seconds: longer than a payment can be stuck in the network, which is two weeks. */
 const KEPT = 30 * 86_400
+
+const me = crypto.randomUUID()
 
 /**
  * Opens the journal of a request.
  *
  * @param request - URL, body digest and whatever else tells one request from another.
- * @param options.lease - Milliseconds for which a payment is its beginner's alone.
  */
 export async function openJournal(
   store: JournalStore,
   request: readonly (string | undefined)[],
-  { lease }: { lease: number },
 ): Promise<Journal> {
   const name = await sha256(new TextEncoder().encode(JSON.stringify(request)))
   const key = `mpp:lightning:paying:${name}`
+  const beats = new Map<string, ReturnType<typeof setInterval>>()
+
   const change = (edit: (entries: readonly Entry[]) => readonly Entry[] | undefined) =>
     store.update(key, (value) => edit((value as readonly Entry[] | undefined) ?? []), { ttl: KEPT })
+  const set = (paymentHash: string, until: number) =>
+    change((entries) =>
+      entries.map((entry) => (entry.paymentHash === paymentHash ? { ...entry, until } : entry)),
+    )
+
+  function beat(paymentHash: string): void {
+    let left = MOST_BEATS
+    const timer = setInterval(() => {
+      if (left-- === 0) clearInterval(timer)
+      // A sign that the store does not take costs no payment: somebody else looks it up, and shows the same proof.
+      else void set(paymentHash, Date.now() + LEASE).catch(() => undefined)
+    }, BEAT)
+    // Node: a process that has nothing else to do may end.
+    ;(timer as { unref?: () => void }).unref?.()
+    beats.set(paymentHash, timer)
+  }
+  const rest = (paymentHash: string): void => clearInterval(beats.get(paymentHash))
+
   return {
     async take() {
-      let taken: Entry | undefined
-      await change((entries) => {
-        const now = Date.now()
-        const free = entries.find(({ until }) => until <= now)
-        taken = free && { ...free, until: now + lease }
-        return taken && entries.map((entry) => (entry === free ? (taken as Entry) : entry))
-      })
-      return taken
+      const living = new Set<string>()
+      for (;;) {
+        const { taken, doubtful } = await look(change, living)
+        if (taken) beat(taken.paymentHash)
+        if (!doubtful) return taken
+        await new Promise((resolve) => setTimeout(resolve, doubtful.until - Date.now()))
+        living.add(`${doubtful.paymentHash} ${doubtful.owner}`)
+      }
     },
-    async add(entry) {
-      await change((entries) => [...entries, { ...entry, until: Date.now() + lease }])
+    async add(payment) {
+      rest(payment.paymentHash)
+      await change((entries) => [
+        ...entries.filter(({ paymentHash }) => paymentHash !== payment.paymentHash),
+        { ...payment, owner: me, until: Date.now() + LEASE },
+      ])
+      beat(payment.paymentHash)
     },
     async leave(paymentHash) {
-      await change((entries) =>
-        entries.map((entry) =>
-          entry.paymentHash === paymentHash ? { ...entry, until: 0 } : entry,
-        ),
-      )
+      rest(paymentHash)
+      await set(paymentHash, 0)
     },
     async remove(paymentHash) {
+      rest(paymentHash)
       await change((entries) => entries.filter((entry) => entry.paymentHash !== paymentHash))
     },
   }
+}
+
+/**
+ * Takes what is free. What another process holds, of which nothing is known, may be free as soon as its time is over: a
+ * process that was killed and starts again comes sooner than that.
+ */
+async function look(
+  change: (edit: (entries: readonly Entry[]) => readonly Entry[] | undefined) => Promise<unknown>,
+  living: ReadonlySet<string>,
+): Promise<{ taken?: Entry | undefined; doubtful?: Entry | undefined }> {
+  let found: { taken?: Entry | undefined; doubtful?: Entry | undefined } = {}
+  await change((entries) => {
+    const now = Date.now()
+    const free = entries.find(({ until }) => until <= now)
+    const taken = free && { ...free, owner: me, until: now + LEASE }
+    const isDoubtful = ({ owner, paymentHash }: Entry) =>
+      owner !== me && !living.has(`${paymentHash} ${owner}`)
+    found = taken ? { taken } : { doubtful: entries.find(isDoubtful) }
+    return taken && entries.map((entry) => (entry === free ? taken : entry))
+  })
+  return found
 }
 
 /** A journal that dies with its process. */

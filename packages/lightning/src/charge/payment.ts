@@ -60,19 +60,24 @@ export async function pay(wallet: Payer, order: Order): Promise<{ preimage: stri
 }
 
 /**
- * Looks up a payment that an earlier call began.
+ * Looks up a payment that an earlier visit began, and waits for it while it is under way.
  *
  * @returns `unheard` when the wallet never heard of it.
- * @throws PaymentError `payment-indeterminate` when it is under way, the wallet cannot be asked, or it has no proof.
+ * @throws PaymentError `payment-indeterminate` when it is still under way at the end, the wallet cannot be asked, or it has
+ * no proof.
  */
 export async function find(
   wallet: Payer,
   order: Order,
 ): Promise<{ preimage: string } | { status: 'failed' | 'unheard' }> {
-  const known = await look(wallet, order)
-  if (known.status === 'paid') return proofOf(known, order)
-  if (known.status === 'pending' || known.status === 'lost') throw unknownTo(order)
-  return { status: known.status }
+  for (let pause = FIRST_PAUSE; ; pause = longer(pause)) {
+    const known = await look(wallet, order)
+    if (known.status === 'paid') return proofOf(known, order)
+    if (known.status === 'failed' || known.status === 'unheard') return { status: known.status }
+    const left = order.end - Date.now()
+    if (left <= 0) throw unknownTo(order)
+    await within(Math.min(pause, left), NEVER)
+  }
 }
 
 type Call = { answer: Promise<Known>; since: number }
