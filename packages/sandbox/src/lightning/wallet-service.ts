@@ -103,7 +103,7 @@ export const allMethods: readonly NwcMethod[] = [
 ]
 
 /** Whether the service knows a method of that name. */
-export function isMethod(name: string): name is NwcMethod {
+function isMethod(name: string): name is NwcMethod {
   return (allMethods as readonly string[]).includes(name)
 }
 
