@@ -55,7 +55,7 @@ export type Fees = {
 const mostSatoshis = 2_100_000_000_000_000n
 
 /** The error of every call after the end. */
-export const stopped = 'the Lightning network is stopped'
+const stopped = 'the Lightning network is stopped'
 
 /**
  * Starts a node.
