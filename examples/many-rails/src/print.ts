@@ -35,6 +35,9 @@ const shorten = (text: string): string =>
 /** Base units of a stablecoin, for people. */
 export const dollars = (amount: bigint): string => `$${formatUnits(amount, 6)}`
 
+/** Millisatoshis, for people. */
+export const sats = (msat: bigint): string => `${formatUnits(msat, 3)} sat`
+
 /** A fetch that remembers the last credential it carried. */
 export function listen() {
   let authorization: string | null = null
