@@ -3,4 +3,5 @@
  *
  * @module
  */
+export { WalletError } from './wallet/error.js'
 export type { Payment, Wallet } from './wallet.js'

@@ -1,0 +1,46 @@
+/**
+ * The proof that an invoice was paid: a preimage that hashes to its payment hash.
+ *
+ * @module
+ */
+import type { Payment } from '../wallet.js'
+import { WalletError } from './error.js'
+
+/** What a service says of a payment that went through. */
+type Claim = {
+  /** The service, as its users call it. */
+  name: string
+  paymentHash: string
+  preimage: unknown
+  feeMsat?: bigint | undefined
+}
+
+/**
+ * Takes a service's word for a payment, if it can prove it.
+ *
+ * @throws WalletError `unreadable` when the preimage is missing or belongs to another payment.
+ */
+export async function paid({ name, paymentHash, preimage, feeMsat }: Claim): Promise<Payment> {
+  if (typeof preimage !== 'string' || !(await proves(preimage, paymentHash)))
+    throw new WalletError(
+      'unreadable',
+      `${name} says that the invoice is paid, without a preimage that proves it.`,
+    )
+  return { status: 'paid', preimage: preimage.toLowerCase(), feeMsat }
+}
+
+/** Whether a value is the preimage of a payment hash. */
+export async function proves(preimage: unknown, paymentHash: string): Promise<boolean> {
+  if (typeof preimage !== 'string' || !/^[0-9a-f]{64}$/i.test(preimage)) return false
+  const digest = await crypto.subtle.digest('SHA-256', bytesOf(preimage))
+  return hexOf(new Uint8Array(digest)) === paymentHash.toLowerCase()
+}
+
+/** The bytes of hexadecimal digits, of which there is an even number. */
+export function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
+}
+
+/** Lower-case hexadecimal digits of bytes. */
+export const hexOf = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
