@@ -20,16 +20,16 @@ export declare namespace lnd {
     macaroon: string
     /** Whether invoices name private channels as a way in. Default false: a node without public channels needs it. */
     private?: boolean | undefined
+    /** Seconds to wait for an answer that needs no payment. Default 15. */
+    timeout?: number | undefined
     /** In place of the global `fetch`, such as one that trusts the node's own certificate. */
     fetch?: Fetch | undefined
   }
 }
 
 const NAME = 'LND'
-/** Seconds for an answer that needs no payment. */
-const PATIENCE = 15
 /** Seconds by which LND's word on a payment may come after the time for its last attempt. */
-const GRACE = 10
+const GRACE = 2
 
 /**
  * Makes a wallet of an LND node.
@@ -40,13 +40,14 @@ const GRACE = 10
  * const wallet = lnd({ url: 'https://localhost:8080', macaroon: process.env.LND_MACAROON })
  */
 export function lnd(options: lnd.Options): Wallet {
-  const { macaroon, private: hints = false, fetch } = options
+  const { macaroon, private: hints = false, timeout, fetch } = options
   if (typeof macaroon !== 'string' || !/^(?:[0-9a-f]{2})+$/i.test(macaroon))
     throw new TypeError(
       'lnd: macaroon must be hexadecimal, as `xxd -ps -c 9999 admin.macaroon` prints it.',
     )
   const url = checkEndpoint({ of: 'lnd', url: options.url, schemes: ['https', 'http'] })
-  const ask = connect({ name: NAME, url, headers: { 'Grpc-Metadata-macaroon': macaroon }, fetch })
+  const headers = { 'Grpc-Metadata-macaroon': macaroon }
+  const ask = connect({ name: NAME, url, headers, timeout, fetch })
   return {
     createInvoice: (terms) => createInvoice(ask, { ...terms, hints }),
     payInvoice: (order) => payInvoice(ask, order),
@@ -67,7 +68,7 @@ async function createInvoice(ask: Ask, terms: Wallet.Terms & { hints: boolean })
     ...(hints && { private: true }),
   })
   const call = { method: 'POST', path: '/v1/invoices', type: JSON_TYPE, body } as const
-  const answer = await ask({ ...call, seconds: PATIENCE, signal })
+  const answer = await ask({ ...call, signal })
   const text = await answer.text()
   if (answer.status !== 200) throw refusedBy(answer.status, readRefusal(parse(text)))
   return readInvoice(NAME, read(NAME, text)['payment_request'])
@@ -111,7 +112,6 @@ async function lookupPayment(ask: Ask, query: Wallet.Query): Promise<Payment | u
   const answer = await ask({
     method: 'GET',
     path: `/v2/router/track/${base64url(paymentHash)}`,
-    seconds: PATIENCE,
     signal,
   })
   const line = await firstLine(answer)

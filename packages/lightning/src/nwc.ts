@@ -20,6 +20,8 @@ export declare namespace nwc {
   type Options = {
     /** The text that a wallet gives for a connection, `nostr+walletconnect://…`: a secret. */
     url: string
+    /** Seconds to wait for an answer that needs no payment. Default 15. */
+    timeout?: number | undefined
     /** A WebSocket class. Left out, the platform's, else that of the package `ws`. */
     webSocket?: SocketClass | undefined
   }
@@ -31,10 +33,8 @@ export declare namespace nwc {
 }
 
 const NAME = 'The wallet'
-/** Seconds for an answer that needs no payment. */
-const PATIENCE = 20
 /** Seconds by which an answer to a payment may come after the time that it was given. */
-const GRACE = 10
+const GRACE = 2
 
 /**
  * Makes a wallet of a connection text. It needs the package `nostr-tools`, and before Node 22 `ws`. The connection must allow
@@ -47,9 +47,9 @@ const GRACE = 10
  * @example
  * const wallet = nwc({ url: process.env.NWC_URL })
  */
-export function nwc({ url, webSocket }: nwc.Options): nwc.Connected {
+export function nwc({ url, timeout = 15, webSocket }: nwc.Options): nwc.Connected {
   const load = webSocket ? async () => webSocket : loadWebSocket
-  const client = createClient(parseConnection(url), load)
+  const client = createClient({ connection: parseConnection(url), loadWebSocket: load, timeout })
   return {
     createInvoice: (terms) => createInvoice(client, terms),
     payInvoice: onePerHash((order) => payInvoice(client, order)),
@@ -63,8 +63,6 @@ async function createInvoice(client: Client, terms: Wallet.Terms): Promise<strin
   const reply = await client.ask({
     method: 'make_invoice',
     params: { amount: toNumber(NAME, amountMsat), description, expiry },
-    seconds: PATIENCE,
-    expires: PATIENCE,
     signal,
   })
   const invoice = readInvoice(NAME, resultOf(reply)['invoice'])
@@ -123,8 +121,6 @@ async function lookupPayment(client: Client, query: Wallet.Query): Promise<Payme
   const reply = await client.ask({
     method: 'lookup_invoice',
     params: { payment_hash: paymentHash },
-    seconds: PATIENCE,
-    expires: PATIENCE,
     signal,
   })
   if ('refusal' in reply && reply.refusal === 'NOT_FOUND') return undefined

@@ -21,16 +21,16 @@ export declare namespace phoenixd {
     password: string
     /** What a payment costs. Left out, what ACINQ asks: 0.4 % and 4 satoshis. */
     fee?: { baseMsat: bigint; partsPerMillion: bigint } | undefined
+    /** Seconds to wait for an answer that needs no payment. Default 15. */
+    timeout?: number | undefined
     /** In place of the global `fetch`. */
     fetch?: Fetch | undefined
   }
 }
 
 const NAME = 'phoenixd'
-/** Seconds for an answer that needs no payment. */
-const PATIENCE = 15
 /** Seconds by which an answer to a payment may come after the time that it was given. */
-const GRACE = 10
+const GRACE = 2
 /** Characters of a description. */
 const LONGEST = 128
 const ACINQ = { baseMsat: 4000n, partsPerMillion: 4000n }
@@ -45,12 +45,12 @@ const ACINQ = { baseMsat: 4000n, partsPerMillion: 4000n }
  * const wallet = phoenixd({ url: 'http://localhost:9740', password: process.env.PHOENIXD_PASSWORD })
  */
 export function phoenixd(options: phoenixd.Options): Wallet {
-  const { password, fee = ACINQ, fetch } = options
+  const { password, fee = ACINQ, timeout, fetch } = options
   if (typeof password !== 'string' || !/^[\x20-\x7e]+$/.test(password))
     throw new TypeError('phoenixd: password must be http-password of phoenix.conf.')
   const url = checkEndpoint({ of: 'phoenixd', url: options.url, schemes: ['https', 'http'] })
   const headers = { authorization: `Basic ${btoa(`:${password}`)}` }
-  const ask = connect({ name: NAME, url, headers, fetch })
+  const ask = connect({ name: NAME, url, headers, timeout, fetch })
   return {
     createInvoice: (terms) => createInvoice(ask, terms),
     payInvoice: onePerHash((order) => payInvoice(ask, { ...order, fee })),
@@ -78,7 +78,7 @@ async function createInvoice(ask: Ask, terms: Wallet.Terms): Promise<string> {
     description,
     expirySeconds: String(expirySeconds),
   })
-  const answer = await ask({ ...call, seconds: PATIENCE, signal })
+  const answer = await ask({ ...call, signal })
   if (answer.status !== 200) throw refused(answer.status)
   return readInvoice(NAME, read(NAME, await answer.text())['serialized'])
 }
@@ -140,7 +140,7 @@ async function explainFailure(ask: Ask, order: Order): Promise<Payment> {
 async function lookupPayment(ask: Ask, query: Wallet.Query): Promise<Payment | undefined> {
   const { paymentHash, signal } = query
   const path = `/payments/outgoingbyhash/${paymentHash}`
-  const answer = await ask({ method: 'GET', path, seconds: PATIENCE, signal })
+  const answer = await ask({ method: 'GET', path, signal })
   const text = await answer.text()
   if (answer.status === 204 || (answer.status === 404 && /^not found$/i.test(text.trim())))
     return undefined

@@ -17,6 +17,8 @@ export declare namespace spark {
     mnemonicOrSeed?: string | Uint8Array | undefined
     /** Left out: `mainnet`. */
     network?: 'mainnet' | 'regtest' | 'signet' | SparkNetwork | undefined
+    /** Seconds to wait for an answer that needs no payment. Default 30. */
+    timeout?: number | undefined
     /** Milliseconds between looks at a payment that is under way: 500. */
     pollInterval?: number | undefined
     /** The module `@buildonspark/spark-sdk`. Left out, it is loaded when it is needed. */
@@ -41,7 +43,7 @@ const NETWORKS: readonly string[] = ['MAINNET', 'REGTEST', 'TESTNET', 'SIGNET', 
  * const wallet = spark({ mnemonic: process.env.MNEMONIC, network: 'regtest' })
  */
 export function spark(options: spark.Options): spark.Connected {
-  const { pollInterval = 500, sdk } = options
+  const { pollInterval = 500, timeout = 30, sdk } = options
   const seed = checkSeed(options)
   const network = checkNetwork(options.network ?? 'mainnet')
   let wallet: Promise<SparkWallet> | undefined
@@ -54,7 +56,7 @@ export function spark(options: spark.Options): spark.Connected {
     wallet = undefined
     throw new WalletError('unreachable', 'Spark could not open the wallet: check the seed.')
   }
-  const it: Spark = { load: () => (wallet ??= open()), pause: pollInterval }
+  const it: Spark = { load: () => (wallet ??= open()), timeout, pause: pollInterval }
   return {
     createInvoice: (terms) => createInvoice(it, terms),
     payInvoice: onePerHash((order) => payInvoice(it, order)),

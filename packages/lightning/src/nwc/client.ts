@@ -15,10 +15,10 @@ import type { SocketClass } from './websocket.js'
 export type Request = {
   method: 'make_invoice' | 'pay_invoice' | 'lookup_invoice'
   params: Json
-  /** Seconds to wait for the answer. */
-  seconds: number
-  /** Seconds after which the wallet shall not begin any more. */
-  expires: number
+  /** Seconds to wait for the answer, if not as long as for any. */
+  seconds?: number
+  /** Seconds after which the wallet shall not begin any more, if not as many. */
+  expires?: number
   signal?: AbortSignal | undefined
 }
 
@@ -38,16 +38,20 @@ const TAKEN = 10_000
 /** Milliseconds without a request after which the connection is closed. One that is kept may be dead unnoticed. */
 const IDLE = 30_000
 
+type Options = {
+  connection: Connection
+  loadWebSocket: () => Promise<SocketClass | undefined>
+  /** Seconds to connect, and to wait for an answer. */
+  timeout: number
+}
+
 /** Makes a client. It connects with its first request, and again when the connection is gone. */
-export function createClient(
-  connection: Connection,
-  loadWebSocket: () => Promise<SocketClass | undefined>,
-): Client {
+export function createClient({ connection, loadWebSocket, timeout }: Options): Client {
   let session: Promise<Session> | undefined
   let idle: ReturnType<typeof setTimeout> | undefined
   let asking = 0
 
-  const connect = () => openSession(connection, loadWebSocket)
+  const connect = () => openSession({ connection, loadWebSocket, timeout })
   const open = () => {
     session = session
       ? session.then((current) => (current.relay.open ? current : connect()), connect)
@@ -64,19 +68,19 @@ export function createClient(
   }
   return {
     async ask(request) {
-      const end = deadline(request.seconds, request.signal)
-      request.signal?.throwIfAborted()
+      const { seconds = timeout, expires = timeout, signal } = request
+      const end = deadline(seconds, signal)
+      signal?.throwIfAborted()
       clearTimeout(idle)
       asking++
       try {
         return await exchange(await within(open(), end.signal), {
-          request,
+          request: { ...request, expires },
           service: connection.service,
           signal: end.signal,
         })
       } catch (error) {
-        if (error instanceof WalletError || request.signal?.aborted || !end.late.aborted)
-          throw error
+        if (error instanceof WalletError || signal?.aborted || !end.late.aborted) throw error
         throw new WalletError('unanswered', 'The wallet did not answer in time.')
       } finally {
         if (--asking === 0) idle = setTimeout(close, IDLE)
@@ -86,7 +90,8 @@ export function createClient(
   }
 }
 
-type Exchange = { request: Request; service: string; signal: AbortSignal }
+type Bounded = Request & { expires: number }
+type Exchange = { request: Bounded; service: string; signal: AbortSignal }
 
 async function exchange(session: Session, { request, service, signal }: Exchange): Promise<Reply> {
   const { relay, keys, info } = session
@@ -126,7 +131,7 @@ async function publish({ relay }: Session, event: Event, settled: AbortSignal): 
   await Promise.race([relay.publish(event), late])
 }
 
-function toEvent({ keys, info }: Session, service: string, { method, params, expires }: Request) {
+function toEvent({ keys, info }: Session, service: string, { method, params, expires }: Bounded) {
   const until = Math.floor(Date.now() / 1000) + Math.ceil(expires)
   const tags = [
     ['p', service],

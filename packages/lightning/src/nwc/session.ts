@@ -22,22 +22,25 @@ export type Session = { relay: Relay; keys: Keys; info: Info }
 
 const INFO = 13194
 const AUTHENTICATION = 22242
-/** Seconds to connect, and to read what the wallet says of itself. */
-const PATIENCE = 15
+
+type Opening = {
+  connection: Connection
+  loadWebSocket: () => Promise<SocketClass | undefined>
+  /** Seconds to connect, and then to read what the wallet says of itself. */
+  timeout: number
+}
 
 /**
  * Connects to a wallet.
  *
  * @throws WalletError `missing` or `unreachable`.
  */
-export async function openSession(
-  connection: Connection,
-  loadWebSocket: () => Promise<SocketClass | undefined>,
-): Promise<Session> {
+export async function openSession(opening: Opening): Promise<Session> {
+  const { connection, loadWebSocket, timeout } = opening
   const [keys, WebSocket] = await Promise.all([loadKeys(connection), loadWebSocket()])
   if (!WebSocket)
     throw new WalletError('missing', 'nwc: install ws, as this platform has no WebSocket.')
-  const { relay, url } = await openFirst(WebSocket, connection.relays)
+  const { relay, url } = await openFirst(WebSocket, connection.relays, timeout)
   relay.onChallenge((challenge) => {
     const tags = [
       ['relay', url],
@@ -45,29 +48,29 @@ export async function openSession(
     ]
     return keys.sign({ kind: AUTHENTICATION, tags, content: '' })
   })
-  return { relay, keys, info: toInfo(await readInfo(relay, connection, keys)) }
+  const { signal } = deadline(timeout)
+  return { relay, keys, info: toInfo(await readInfo({ relay, connection, keys, signal })) }
 }
 
 /** Of the relays of a wallet, the first that can be reached. */
 async function openFirst(
   WebSocket: SocketClass,
   [url = '', ...others]: readonly string[],
+  timeout: number,
 ): Promise<{ relay: Relay; url: string }> {
   try {
-    return { relay: await openRelay(WebSocket, url, deadline(PATIENCE).signal), url }
+    return { relay: await openRelay(WebSocket, url, deadline(timeout).signal), url }
   } catch {
-    if (others.length > 0) return openFirst(WebSocket, others)
+    if (others.length > 0) return openFirst(WebSocket, others, timeout)
     throw new WalletError('unreachable', 'No relay of the wallet can be reached.')
   }
 }
 
+type Reading = { relay: Relay; connection: Connection; keys: Keys; signal: AbortSignal }
+
 /** The event in which a wallet says what it is; `undefined` when the relay has none. */
-async function readInfo(
-  relay: Relay,
-  { service }: Connection,
-  keys: Keys,
-): Promise<Event | undefined> {
-  const { signal } = deadline(PATIENCE)
+async function readInfo({ relay, connection, keys, signal }: Reading): Promise<Event | undefined> {
+  const { service } = connection
   let stop = () => {}
   try {
     return await new Promise<Event | undefined>((resolve, reject) => {

@@ -11,18 +11,20 @@ import type { Payment, Wallet } from '../wallet.js'
 import { fromLocked, fromRequest, NAME } from './outcome.js'
 import type { LightningSendRequest, SparkWallet } from './sdk.js'
 
-/** Seconds for an answer that needs no payment. */
-const PATIENCE = 30
-/** Seconds by which word on a payment may come after the time that it was given. */
-const GRACE = 10
 /** Requests on a page, and most pages that are looked through for a payment. */
 const PAGE = 100
 const PAGES = 50
 /** The role of who pays, in a query for locked money. */
 const SENDER = 1
 
-/** A Spark wallet, and milliseconds between looks at a payment. */
-export type Spark = { load(): Promise<SparkWallet>; pause: number }
+/** A Spark wallet, and how long it is waited for. */
+export type Spark = {
+  load(): Promise<SparkWallet>
+  /** Seconds for an answer that needs no payment. */
+  timeout: number
+  /** Milliseconds between looks at a payment. */
+  pause: number
+}
 
 /** Asks a Spark wallet, within time. What the SDK throws may hold secrets, and is not passed on. */
 async function ask<result>(
@@ -67,7 +69,7 @@ async function bounded<result>(
 /** Makes an invoice. */
 export function createInvoice(spark: Spark, terms: Wallet.Terms): Promise<string> {
   const { amountMsat = 0n, description, expirySeconds, signal } = terms
-  return bounded(PATIENCE, signal, async (until) => {
+  return bounded(spark.timeout, signal, async (until) => {
     const params = {
       amountSats: toNumber(NAME, wholeSats(NAME, amountMsat)),
       expirySeconds,
@@ -87,7 +89,7 @@ export async function payInvoice(spark: Spark, order: Wallet.Order): Promise<Pay
   if (reason) return { status: 'failed', reason }
   let sent: LightningSendRequest | undefined
   try {
-    return await bounded(timeoutSeconds + GRACE, signal, async (until) => {
+    return await bounded(timeoutSeconds, signal, async (until) => {
       sent = await send(spark, order, until)
       return sent ? await follow(spark, { sent, paymentHash, until }) : { status: 'pending' }
     })
@@ -143,7 +145,7 @@ async function follow(spark: Spark, { sent, paymentHash, until }: Following): Pr
 /** What the operators know of money that is locked for a hash; `undefined` when there never was any. */
 function lookupLocked(spark: Spark, query: Wallet.Query): Promise<Payment | undefined> {
   const { paymentHash, signal } = query
-  return bounded(PATIENCE, signal, async (until) => {
+  return bounded(spark.timeout, signal, async (until) => {
     const asked = { paymentHashes: [paymentHash], matchRole: SENDER }
     const { preimageRequests } = await ask(spark, until, (wallet) => wallet.queryHTLC(asked))
     if (preimageRequests.length === 0) return undefined
@@ -161,7 +163,7 @@ export async function lookupPayment(
 ): Promise<Payment | undefined> {
   const locked = await lookupLocked(spark, query)
   if (locked && locked.status !== 'pending') return locked
-  const requests = await bounded(PATIENCE, query.signal, (until) => find(spark, query, until))
+  const requests = await bounded(spark.timeout, query.signal, (until) => find(spark, query, until))
   const payments = await Promise.all(
     requests.map((request) => fromRequest(request, query.paymentHash)),
   )

@@ -16,6 +16,8 @@ type Service = {
   url: string
   /** Shown with every request. */
   headers: Readonly<Record<string, string>>
+  /** Seconds for an answer, unless a call says otherwise. Default 15. */
+  timeout?: number | undefined
   fetch?: Fetch | undefined
 }
 
@@ -25,7 +27,7 @@ export type Call = {
   type?: 'application/json' | 'application/x-www-form-urlencoded'
   body?: string
   /** Seconds for the whole answer. */
-  seconds: number
+  seconds?: number
   signal?: AbortSignal | undefined
 }
 
@@ -45,10 +47,11 @@ const LIMIT = 4 * 1024 * 1024
  *
  * @returns Asks. It throws the signal's reason when the caller ends the wait, and else a {@link WalletError}.
  */
-export function connect({ name, url, headers, fetch }: Service): (call: Call) => Promise<Answer> {
+export function connect(service: Service): (call: Call) => Promise<Answer> {
+  const { name, url, headers, timeout = 15, fetch } = service
   const send: Fetch = fetch ?? ((address, init) => globalThis.fetch(address, init))
   return async ({ method, path, type, body, seconds, signal }) => {
-    const end = deadline(seconds, signal)
+    const end = deadline(seconds ?? timeout, signal)
     const watch: Watch = { name, end, caller: signal }
     const init: RequestInit = {
       method,
