@@ -14,6 +14,8 @@ export type Invoice = {
   readonly invoice: string
   /** 64 hexadecimal digits. */
   readonly paymentHash: string
+  /** What the invoice tells its payer to show, 64 hexadecimal digits. */
+  readonly paymentSecret: string
   /** Left out: for any amount. */
   readonly amountMsat?: bigint
   readonly description: string
@@ -185,6 +187,7 @@ function issue({ devkit, manager, chain }: Engine, terms: InvoiceTerms): Stored 
   return {
     invoice: made.to_str(),
     paymentHash: toHex(hash),
+    paymentSecret: toHex(made.payment_secret()),
     ...(amountMsat === undefined ? {} : { amountMsat }),
     description,
     expirySeconds,

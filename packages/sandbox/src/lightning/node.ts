@@ -92,6 +92,8 @@ export type Ledger = {
   giveUp: (paymentHash: string) => void
   /** Resolves when a payment is paid or has failed. */
   done: (payment: Outgoing) => Promise<void>
+  /** Aborts at the end of the network. */
+  ended: AbortSignal
 }
 
 /** What to pay. */
@@ -119,6 +121,7 @@ export type Parts = {
   incoming: Incoming
   outgoing: Sender
   faults: Faults
+  ended: AbortSignal
   connect: () => Promise<void>
   disconnect: () => void
 }
@@ -175,6 +178,7 @@ export function makeNode(parts: Parts): Node {
       payments: outgoing.all,
       giveUp: outgoing.giveUp,
       done: outgoing.done,
+      ended: parts.ended,
     },
   }
 }
