@@ -6,7 +6,7 @@
 import { fromJson } from './wallet/amounts.js'
 import { checkEndpoint } from './wallet/endpoint.js'
 import { WalletError } from './wallet/error.js'
-import { findOut } from './wallet/find-out.js'
+import { findOut, patience } from './wallet/find-out.js'
 import { connect, type Answer, type Call, type Fetch } from './wallet/http.js'
 import { isObject, parse, read, readInvoice, type Json } from './wallet/json.js'
 import { bytesOf, paid } from './wallet/proof.js'
@@ -28,8 +28,6 @@ export declare namespace lnd {
 }
 
 const NAME = 'LND'
-/** Seconds by which LND's word on a payment may come after the time for its last attempt. */
-const GRACE = 2
 
 /**
  * Makes a wallet of an LND node.
@@ -85,7 +83,7 @@ async function payInvoice(ask: Ask, order: Wallet.Order): Promise<Payment> {
   })
   const call = { method: 'POST', path: '/v2/router/send', type: JSON_TYPE, body } as const
   try {
-    const answer = await ask({ ...call, seconds: timeoutSeconds + GRACE, signal })
+    const answer = await ask({ ...call, seconds: patience(timeoutSeconds), signal })
     for await (const line of answer.lines()) {
       const refusal = readRefusal(parse(line))
       if (refusal) return await explainRefusal(ask, { order, refusal, status: answer.status })

@@ -10,7 +10,7 @@ import type { SocketClass } from './nwc/websocket.js'
 import { loadWebSocket } from '#websocket'
 import { fromJson, readAmount, toNumber } from './wallet/amounts.js'
 import { WalletError } from './wallet/error.js'
-import { findOut } from './wallet/find-out.js'
+import { findOut, patience } from './wallet/find-out.js'
 import { onePerHash } from './wallet/in-flight.js'
 import { readInvoice, type Json } from './wallet/json.js'
 import { paid, proves } from './wallet/proof.js'
@@ -33,8 +33,6 @@ export declare namespace nwc {
 }
 
 const NAME = 'The wallet'
-/** Seconds by which an answer to a payment may come after the time that it was given. */
-const GRACE = 2
 
 /**
  * Makes a wallet of a connection text. It needs the package `nostr-tools`, and before Node 22 `ws`. The connection must allow
@@ -81,7 +79,7 @@ async function payInvoice(client: Client, order: Wallet.Order): Promise<Payment>
     const reply = await client.ask({
       method: 'pay_invoice',
       params: { invoice, amount },
-      seconds: timeoutSeconds + GRACE,
+      seconds: patience(timeoutSeconds),
       expires: timeoutSeconds,
       signal,
     })

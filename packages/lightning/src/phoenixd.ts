@@ -6,7 +6,7 @@
 import { amountOf, fromJson, readAmount, wholeSats } from './wallet/amounts.js'
 import { checkEndpoint } from './wallet/endpoint.js'
 import { WalletError } from './wallet/error.js'
-import { findOut } from './wallet/find-out.js'
+import { findOut, patience } from './wallet/find-out.js'
 import { connect, type Answer, type Call, type Fetch } from './wallet/http.js'
 import { onePerHash } from './wallet/in-flight.js'
 import { read, readInvoice } from './wallet/json.js'
@@ -29,8 +29,6 @@ export declare namespace phoenixd {
 }
 
 const NAME = 'phoenixd'
-/** Seconds by which an answer to a payment may come after the time that it was given. */
-const GRACE = 2
 /** Characters of a description. */
 const LONGEST = 128
 const ACINQ = { baseMsat: 4000n, partsPerMillion: 4000n }
@@ -94,7 +92,7 @@ async function payInvoice(ask: Ask, order: Order): Promise<Payment> {
   if (reason) return { status: 'failed', reason }
   const call = form('/payinvoice', { invoice, amountSat: overrideOf(order)?.toString() })
   try {
-    const answer = await ask({ ...call, seconds: timeoutSeconds + GRACE, signal })
+    const answer = await ask({ ...call, seconds: patience(timeoutSeconds), signal })
     if (answer.status !== 200) throw refused(answer.status)
     return await toPayment(ask, { order, text: await answer.text() })
   } catch (error) {
@@ -142,8 +140,7 @@ async function lookupPayment(ask: Ask, query: Wallet.Query): Promise<Payment | u
   const path = `/payments/outgoingbyhash/${paymentHash}`
   const answer = await ask({ method: 'GET', path, signal })
   const text = await answer.text()
-  if (answer.status === 204 || (answer.status === 404 && /^not found$/i.test(text.trim())))
-    return undefined
+  if (await isUnknown(ask, { status: answer.status, text, signal })) return undefined
   if (answer.status !== 200) throw refused(answer.status)
   const { isPaid, preimage, fees, completedAt } = read(NAME, text)
   if (isPaid === true) return paid({ name: NAME, paymentHash, preimage, feeMsat: fromJson(fees) })
@@ -152,7 +149,21 @@ async function lookupPayment(ask: Ask, query: Wallet.Query): Promise<Payment | u
   return typeof completedAt === 'number' ? { status: 'failed' } : { status: 'pending' }
 }
 
+type Unknown = { status: number; text: string; signal: AbortSignal | undefined }
+
+/** Whether an answer means that there is no such payment. Some versions say so in the words for a wrong address. */
+async function isUnknown(ask: Ask, { status, text, signal }: Unknown): Promise<boolean> {
+  if (status === 204) return true
+  if (status !== 404) return false
+  if (/^not found$/i.test(text.trim())) return true
+  const info = await ask({ method: 'GET', path: '/getinfo', signal })
+  if (info.status !== 200) return false
+  const [, major = 0, minor = 0] =
+    /^(\d+)\.(\d+)/.exec(String(read(NAME, await info.text())['version'])) ?? []
+  return Number(major) > 0 || Number(minor) >= 5
+}
+
 function refused(status: number): WalletError {
-  const hint = status === 404 ? ' Its version may be too old, or the address wrong.' : ''
+  const hint = status === 404 ? ' Its version may be below 0.5, or the address wrong.' : ''
   return new WalletError('refused', `${NAME} refused: HTTP ${status}.${hint}`)
 }

@@ -6,6 +6,12 @@
 import type { Payment } from '../wallet.js'
 import { WalletError } from './error.js'
 
+/** Seconds by which word on a payment may come after the time that it was given. */
+const GRACE = 2
+
+/** Seconds to wait for word on a payment that was given some. */
+export const patience = (seconds: number): number => seconds + Math.min(GRACE, seconds)
+
 /**
  * Asks for a payment whose answer is overdue: it may be held on its way.
  *
