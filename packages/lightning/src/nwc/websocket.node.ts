@@ -9,7 +9,7 @@ import type { SocketClass } from './websocket.js'
 export async function loadWebSocket(): Promise<SocketClass | undefined> {
   if (globalThis.WebSocket) return globalThis.WebSocket
   try {
-    return (await import('ws')).default as unknown as SocketClass
+    return (await import('ws')).WebSocket
   } catch {
     return undefined
   }
