@@ -27,7 +27,7 @@ export async function holdBill(node: Lightning.Node) {
   const preimage = randomBytes(32).toString('hex')
   const paymentHash = hashOf(preimage)
   const order = await bill(node, { paymentHash })
-  return { order: { ...order, timeoutSeconds: 0.1 }, preimage }
+  return { order: { ...order, timeoutSeconds: 0.5 }, preimage }
 }
 
 export const hashOf = (preimage: string) =>

@@ -11,10 +11,11 @@ const CALLS = {
 } as const
 
 keepsContract({
-  async open(node) {
+  codes: { drop: 'unreachable', hang: 'unanswered', garbage: 'unreadable' },
+  async open(node, timeout) {
     const service = await Lightning.lnd(node)
     return {
-      wallet: lnd({ ...service, timeout: 1 }),
+      wallet: lnd({ ...service, timeout }),
       spoil: (call, { fail, ...fault }) =>
         service.fault({
           ...fault,

@@ -11,11 +11,12 @@ const CALLS = {
 } as const
 
 keepsContract({
+  codes: { drop: 'unreachable', hang: 'unanswered', garbage: 'unreadable' },
   wholeSats: true,
-  async open(node) {
+  async open(node, timeout) {
     const service = await Lightning.phoenixd(node)
     return {
-      wallet: phoenixd({ ...service, timeout: 1 }),
+      wallet: phoenixd({ ...service, timeout }),
       spoil: (call, { fail, ...fault }) =>
         service.fault({
           ...fault,

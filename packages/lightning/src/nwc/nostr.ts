@@ -22,8 +22,6 @@ export type Scheme = 'nip44_v2' | 'nip04'
 
 /** One connection's keys, as closures, so that no log shows them. */
 export type Keys = {
-  /** This client's public key. */
-  readonly pubkey: string
   sign(event: Pick<Event, 'kind' | 'tags' | 'content'>): Event
   /** Whether an event is signed by whom it names. */
   verify(event: Event): boolean
@@ -35,14 +33,13 @@ export type Keys = {
 /**
  * Loads what the keys of a connection are good for.
  *
- * @throws WalletError `missing` that says what to install.
+ * @throws WalletError `missing` that says what to install, or `unsupported` for keys that are none.
  */
 export async function loadKeys({ secret, service }: Connection): Promise<Keys> {
   const [pure, nip44, nip04] = await load()
   const key = bytesOf(secret)
-  const shared = nip44.getConversationKey(key, service)
+  const shared = agree(() => nip44.getConversationKey(key, service))
   return {
-    pubkey: pure.getPublicKey(key),
     sign: (event) =>
       pure.finalizeEvent({ ...event, created_at: Math.floor(Date.now() / 1000) }, key),
     verify: (event) => pure.verifyEvent({ ...event }),
@@ -50,6 +47,14 @@ export async function loadKeys({ secret, service }: Connection): Promise<Keys> {
       scheme === 'nip04' ? nip04.encrypt(key, service, text) : nip44.encrypt(text, shared),
     decrypt: (scheme, text) =>
       scheme === 'nip04' ? nip04.decrypt(key, service, text) : nip44.decrypt(text, shared),
+  }
+}
+
+function agree<key>(derive: () => key): key {
+  try {
+    return derive()
+  } catch {
+    throw new WalletError('unsupported', 'nwc: the keys of the connection are none.')
   }
 }
 
