@@ -13,28 +13,26 @@ beforeAll(async () => {
 })
 afterAll(() => relay.close())
 
-describe.each(['nip44_v2', 'nip04'] as const)('with %s', (encryption) => {
-  keepsContract({
-    // A relay does not tell whether a service lost an answer or is slow.
-    codes: { hang: 'unanswered' },
-    async open(node, timeout) {
-      const service = await Lightning.nwc(node, relay, { encryptions: [encryption] })
-      const wallet = nwc({ url: service.url, timeout })
-      return {
-        wallet,
-        spoil: (call, fault) =>
-          service.fault({
-            ...fault,
-            call: CALLS[call],
-            fail: fault.fail === 'hang' ? 'hang' : 'drop',
-          }),
-        async stop() {
-          wallet.close()
-          await service.close()
-        },
-      }
-    },
-  })
+keepsContract({
+  // A relay does not tell whether a service lost an answer or is slow.
+  codes: { hang: 'unanswered' },
+  async open(node, timeout) {
+    const service = await Lightning.nwc(node, relay)
+    const wallet = nwc({ url: service.url, timeout })
+    return {
+      wallet,
+      spoil: (call, fault) =>
+        service.fault({
+          ...fault,
+          call: CALLS[call],
+          fail: fault.fail === 'hang' ? 'hang' : 'drop',
+        }),
+      async stop() {
+        wallet.close()
+        await service.close()
+      },
+    }
+  },
 })
 
 describe('against a node', () => {
@@ -50,6 +48,17 @@ describe('against a node', () => {
   afterAll(async () => {
     wallet.close()
     await network.stop()
+  })
+
+  test.each(['nip44_v2', 'nip04'] as const)('what is said is encrypted by %s', async (scheme) => {
+    await using service = await Lightning.nwc(network.payer, relay, { encryptions: [scheme] })
+    const wallet = nwc({ url: service.url })
+    expect(await wallet.createInvoice({ expirySeconds: 60 })).toMatch(/^lnbcrt1/)
+    const order = await bill(network.payee)
+    const paid = await wallet.payInvoice(order)
+    expect(paid).toMatchObject({ status: 'paid' })
+    expect(await wallet.lookupPayment(order)).toEqual(paid)
+    wallet.close()
   })
 
   const refusals = {
@@ -117,6 +126,17 @@ describe('against a node', () => {
     hold.release()
     await payer.ledger.done(payer.ledger.payment(order.paymentHash)!)
     expect(await wallet.lookupPayment(order)).toMatchObject({ status: 'paid' })
+  })
+
+  test('a relay that takes nothing any more is given up', async () => {
+    await using relay = await Lightning.relay()
+    await using service = await Lightning.nwc(network.payer, relay)
+    const wallet = nwc({ url: service.url, timeout: 0.5 })
+    const order = await bill(network.payee)
+    using fault = relay.fault({ call: 'EVENT', kind: 23194, fail: 'hang', times: 1 })
+    expect(await thrownBy(wallet.lookupPayment(order))).toMatchObject({ code: 'unreachable' })
+    expect(fault.hits).toBe(1)
+    wallet.close()
   })
 
   test('a relay that refuses is named', async () => {
@@ -328,10 +348,8 @@ describe('against answers', () => {
 
   test('a relay that no connection can be begun to cannot be reached', async () => {
     using it = await answering({ answer: () => unknown })
-    const webSocket = class {
-      constructor() {
-        throw new Error('no network here')
-      }
+    const webSocket = function () {
+      throw new Error('no network here')
     }
     const wallet = nwc({ url: it.service.url, webSocket: webSocket as never })
     expect(await thrownBy(wallet.lookupPayment(order))).toMatchObject({ code: 'unreachable' })

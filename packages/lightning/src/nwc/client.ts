@@ -4,7 +4,7 @@
  * @module
  * @see NIP-47
  */
-import { deadline, pause, within } from '../wallet/deadline.js'
+import { deadline, within } from '../wallet/deadline.js'
 import { WalletError } from '../wallet/error.js'
 import { isObject, parse, type Json } from '../wallet/json.js'
 import type { Connection } from './connection.js'
@@ -33,7 +33,7 @@ export type Client = {
 
 const REQUEST = 23194
 const RESPONSE = 23195
-/** Milliseconds in which a relay takes a request, or is given up. */
+/** Most milliseconds in which a relay takes a request, or is given up; half of what the answer may take, if that is less. */
 const TAKEN = 10_000
 /** Milliseconds without a request after which the connection is closed. One that is kept may be dead unnoticed. */
 const IDLE = 30_000
@@ -75,7 +75,7 @@ export function createClient({ connection, loadWebSocket, timeout }: Options): C
       asking++
       try {
         return await exchange(await within(open(), end.signal), {
-          request: { ...request, expires },
+          request: { ...request, seconds, expires },
           service: connection.service,
           signal: end.signal,
         })
@@ -90,7 +90,7 @@ export function createClient({ connection, loadWebSocket, timeout }: Options): C
   }
 }
 
-type Bounded = Request & { expires: number }
+type Bounded = Request & { seconds: number; expires: number }
 type Exchange = { request: Bounded; service: string; signal: AbortSignal }
 
 async function exchange(session: Session, { request, service, signal }: Exchange): Promise<Reply> {
@@ -101,7 +101,8 @@ async function exchange(session: Session, { request, service, signal }: Exchange
       `The connection does not allow ${request.method}: allow it in the wallet.`,
     )
   const asked = toEvent(session, service, request)
-  const settled = new AbortController()
+  // A relay that does not take a request in time may be gone without a word.
+  const giveUp = setTimeout(() => relay.close(), Math.min(TAKEN, request.seconds * 500))
   let stop = () => {}
   const replied = new Promise<Reply>((resolve, reject) => {
     const event = (answer: Event) => {
@@ -112,23 +113,14 @@ async function exchange(session: Session, { request, service, signal }: Exchange
     }
     const filter = { kinds: [RESPONSE], authors: [service], '#e': [asked.id] }
     stop = relay.subscribe(filter, { event, failed: reject })
-    publish(session, asked, settled.signal).catch(reject)
+    relay.publish(asked).then(() => clearTimeout(giveUp), reject)
   })
   try {
     return await within(replied, signal)
   } finally {
-    settled.abort()
+    clearTimeout(giveUp)
     stop()
   }
-}
-
-/** A relay that does not take a request in time may be gone without a word. */
-async function publish({ relay }: Session, event: Event, settled: AbortSignal): Promise<void> {
-  const late = pause(TAKEN, settled).then(
-    () => relay.close(),
-    () => {},
-  )
-  await Promise.race([relay.publish(event), late])
 }
 
 function toEvent({ keys, info }: Session, service: string, { method, params, expires }: Bounded) {

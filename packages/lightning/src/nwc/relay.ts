@@ -27,8 +27,6 @@ export type Relay = {
   subscribe(filter: Filter, listener: Listener): () => void
   /** Publishes an event, and resolves when the relay has taken it. */
   publish(event: Event): Promise<void>
-  /** Answers what a relay asks of those who want to read. */
-  onChallenge(answer: (challenge: string) => Event): void
   close(): void
 }
 
@@ -77,7 +75,6 @@ type Publication = { taken: () => void; failed: (error: WalletError) => void }
 function createRelay(socket: Socket): Relay {
   const listeners = new Map<string, Listener>()
   const publications = new Map<string, Publication>()
-  let answer: ((challenge: string) => Event) | undefined
   let open = true
   let serial = 0
 
@@ -96,7 +93,6 @@ function createRelay(socket: Socket): Relay {
     CLOSED: (id) => listeners.get(id)?.failed(refused()),
     OK: (id, taken) =>
       taken === true ? publications.get(id)?.taken() : publications.get(id)?.failed(refused()),
-    AUTH: (challenge) => answer && say('AUTH', answer(challenge)),
   }
   socket.addEventListener('close', end)
   socket.addEventListener('error', end)
@@ -125,9 +121,6 @@ function createRelay(socket: Socket): Relay {
         })
         say('EVENT', event)
       }),
-    onChallenge: (reply) => {
-      answer = reply
-    },
     close() {
       end()
       socket.close()

@@ -21,7 +21,6 @@ export type Info = {
 export type Session = { relay: Relay; keys: Keys; info: Info }
 
 const INFO = 13194
-const AUTHENTICATION = 22242
 
 type Opening = {
   connection: Connection
@@ -40,14 +39,7 @@ export async function openSession(opening: Opening): Promise<Session> {
   const [keys, WebSocket] = await Promise.all([loadKeys(connection), loadWebSocket()])
   if (!WebSocket)
     throw new WalletError('missing', 'nwc: install ws, as this platform has no WebSocket.')
-  const { relay, url } = await openFirst(WebSocket, connection.relays, timeout)
-  relay.onChallenge((challenge) => {
-    const tags = [
-      ['relay', url],
-      ['challenge', challenge],
-    ]
-    return keys.sign({ kind: AUTHENTICATION, tags, content: '' })
-  })
+  const relay = await openFirst(WebSocket, connection.relays, timeout)
   const { signal } = deadline(timeout)
   return { relay, keys, info: toInfo(await readInfo({ relay, connection, keys, signal })) }
 }
@@ -57,9 +49,9 @@ async function openFirst(
   WebSocket: SocketClass,
   [url = '', ...others]: readonly string[],
   timeout: number,
-): Promise<{ relay: Relay; url: string }> {
+): Promise<Relay> {
   try {
-    return { relay: await openRelay(WebSocket, url, deadline(timeout).signal), url }
+    return await openRelay(WebSocket, url, deadline(timeout).signal)
   } catch {
     if (others.length > 0) return openFirst(WebSocket, others, timeout)
     throw new WalletError('unreachable', 'No relay of the wallet can be reached.')
