@@ -13,7 +13,7 @@ import { WalletError } from './wallet/error.js'
 import { findOut, patience } from './wallet/find-out.js'
 import { onePerHash } from './wallet/in-flight.js'
 import { readInvoice, type Json } from './wallet/json.js'
-import { paid, proves } from './wallet/proof.js'
+import { isProof, paid } from './wallet/proof.js'
 import type { Payment, Wallet } from './wallet.js'
 
 export declare namespace nwc {
@@ -131,7 +131,7 @@ async function toPayment(record: Json, paymentHash: string): Promise<Payment> {
   if (type !== 'outgoing')
     throw new WalletError('unsupported', `${NAME} made this invoice itself, and cannot pay it.`)
   const settled = state === 'settled' || (state === undefined && typeof at === 'number')
-  if (settled || (await proves(preimage, paymentHash)))
+  if (settled || (await isProof(preimage, paymentHash)))
     return paid({ name: NAME, paymentHash, preimage, feeMsat: fromJson(fee) })
   return state === 'failed' ? { status: 'failed' } : { status: 'pending' }
 }

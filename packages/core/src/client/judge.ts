@@ -43,6 +43,7 @@ type Trial<occasion extends Occasion = Occasion> = Offer & {
   credential?: string
   /** The same in another form. */
   alternate?: string | undefined
+  onAnswer?: Method.Proof['onAnswer']
   /** Money moved, or may have: it stays counted, and nothing else is tried. */
   isMoved?: boolean
 }
@@ -185,15 +186,15 @@ async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
 /** The charge draft's fields. A number has one spelling: digits alone. */
 function priceOf({ amount, currency }: { amount?: unknown; currency?: unknown }): Method.Price {
   const isWhole = typeof amount === 'string' && /^(0|[1-9]\d{0,77})$/.test(amount)
-  return { amount: isWhole ? BigInt(amount) : -1n, currency: String(currency), decimals: 0 }
+  return { amount: BigInt(isWhole ? amount : -1), currency: `${currency}`, decimals: 0 }
 }
 
 /** @see charge draft, Currency Verification and Recipient Verification */
 function isPermitted(trial: Trial, price: Method.Price): boolean {
-  const { method, occasion, challenge } = trial
+  const { method, occasion } = trial
   const { policy, max } = occasion.rules
   trial.code = 'recipient-refused'
-  if (!isListed(policy.recipients, challenge?.request.recipient)) return false
+  if (!isListed(policy.recipients, trial.challenge!.request.recipient)) return false
   trial.code = 'currency-refused'
   if (!isListed(policy.currencies, price.currency)) return false
   trial.code = 'policy-missing'
@@ -224,20 +225,21 @@ function isTimely(trial: Trial): boolean {
 }
 
 async function pay(trial: Trial): Promise<void> {
-  const { method, wire, challenge, occasion } = trial
+  const { method, wire, occasion } = trial
   const { context, call } = occasion
   const given = {
-    challenge: challenge!,
+    challenge: trial.challenge!,
     context,
+    url: occasion.url,
     // Made when it is looked at: an AbortController costs more than all the rest.
     get signal() {
       return call.signal ?? new AbortController().signal
     },
   }
   trial.code = 'credential-failed'
+  let making: Method.Proof | Promise<Method.Proof>
   let proof: Method.Proof
   try {
-    let making: Method.Proof | Promise<Method.Proof>
     starting++
     try {
       making = method.createCredential(given)
@@ -247,14 +249,15 @@ async function pay(trial: Trial): Promise<void> {
     proof = await making
   } catch (cause) {
     // A method that throws says that no money moved, unless it says that it cannot tell.
-    trial.isMoved = (cause as { code?: unknown } | undefined)?.code === 'payment-indeterminate'
+    trial.isMoved = (cause as Error & { code?: unknown })?.code === 'payment-indeterminate'
     throw cause
   }
-  const { payload, source, authorization, alternate } = proof
+  const { payload, source, authorization, alternate, answers = wire } = proof
+  trial.onAnswer = proof.onAnswer
   trial.isMoved = !authorization
   if (!isTimely(trial) && authorization) return
   const write = (form: unknown): string =>
-    `Payment ${base64url.encode(JSON.stringify({ challenge: wire, payload: form, source }))}`
+    `Payment ${base64url.encode(JSON.stringify({ challenge: answers, payload: form, source }))}`
   trial.credential = write(payload)
   trial.alternate = alternate && write(alternate)
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hexOf, paid, proves } from '../wallet/proof.js'
+import { hexOf, isProof, paid } from '../wallet/proof.js'
 import type { Payment } from '../wallet.js'
 import type { LightningSendRequest, PreimageRequest } from './sdk.js'
 
@@ -32,7 +32,7 @@ export async function fromRequest(
   paymentHash: string,
 ): Promise<Payment> {
   const { status, paymentPreimage: preimage, fee } = request
-  if (await proves(preimage, paymentHash))
+  if (await isProof(preimage, paymentHash))
     return paid({ name: NAME, paymentHash, preimage, feeMsat: toMsat(fee) })
   // Paid, and the preimage is given a moment later.
   if (preimage !== undefined && PAID.includes(status))
@@ -48,7 +48,7 @@ export async function fromLocked(
 ): Promise<Payment | undefined> {
   const preimages = locked.flatMap(({ preimage }) => (preimage?.length ? [hexOf(preimage)] : []))
   for (const preimage of preimages)
-    if (await proves(preimage, paymentHash)) return paid({ name: NAME, paymentHash, preimage })
+    if (await isProof(preimage, paymentHash)) return paid({ name: NAME, paymentHash, preimage })
   const returned = locked.length > 0 && locked.every(({ status }) => status === 2)
   return returned ? { status: 'failed', reason: 'the money is back' } : undefined
 }

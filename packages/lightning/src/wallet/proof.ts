@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { proves } from '../preimage.js'
 import type { Payment } from '../wallet.js'
 import { WalletError } from './error.js'
 
@@ -21,7 +22,7 @@ type Claim = {
  * @throws WalletError `unreadable` when the preimage is missing or belongs to another payment.
  */
 export async function paid({ name, paymentHash, preimage, feeMsat }: Claim): Promise<Payment> {
-  if (typeof preimage !== 'string' || !(await proves(preimage, paymentHash)))
+  if (typeof preimage !== 'string' || !(await isProof(preimage, paymentHash)))
     throw new WalletError(
       'unreadable',
       `${name} says that the invoice is paid, without a preimage that proves it.`,
@@ -30,11 +31,8 @@ export async function paid({ name, paymentHash, preimage, feeMsat }: Claim): Pro
 }
 
 /** Whether a value is the preimage of a payment hash. */
-export async function proves(preimage: unknown, paymentHash: string): Promise<boolean> {
-  if (typeof preimage !== 'string' || !/^[0-9a-f]{64}$/i.test(preimage)) return false
-  const digest = await crypto.subtle.digest('SHA-256', bytesOf(preimage))
-  return hexOf(new Uint8Array(digest)) === paymentHash.toLowerCase()
-}
+export const isProof = async (preimage: unknown, paymentHash: string): Promise<boolean> =>
+  typeof preimage === 'string' && proves(preimage.toLowerCase(), paymentHash.toLowerCase())
 
 /** The bytes of hexadecimal digits, of which there is an even number. */
 export function bytesOf(hex: string): Uint8Array<ArrayBuffer> {

@@ -1,0 +1,141 @@
+/**
+ * Pays one invoice, once: asks the wallet, and where the wallet does not answer, asks it what became of the payment.
+ *
+ * @module
+ */
+import { Errors } from '@polyrail/core'
+import { proves } from '../preimage.js'
+import type { Payment, Wallet } from '../wallet.js'
+
+type Payer = Pick<Wallet, 'payInvoice' | 'lookupPayment'>
+
+/** What to pay, and until when it is worth waiting. */
+export type Order = {
+  /** BOLT11. */
+  invoice: string
+  paymentHash: string
+  maxFeeMsat: bigint
+  /** Epoch milliseconds. */
+  end: number
+}
+
+export type Failed = Extract<Payment, { status: 'failed' }>
+
+/** What is known of a payment: `unheard` where the wallet has never heard of it, `lost` where the wallet does not answer. */
+type Known = Payment | { status: 'unheard' | 'lost' }
+
+/** Milliseconds of silence after which a call is made again: a wallet pays a hash once. */
+const SILENCE = 10_000
+/** Milliseconds that a look may take. */
+const LOOK = 5000
+/** Milliseconds between two looks: at first, and at most. */
+const FIRST_PAUSE = 100
+const LONGEST_PAUSE = 2000
+
+/**
+ * Pays, and says what became of it.
+ *
+ * @returns The preimage, which proves the payment; or why nothing was paid, for certain.
+ * @throws PaymentError `payment-indeterminate` when nobody can tell, or when the wallet paid and has no proof.
+ */
+export async function pay(wallet: Payer, order: Order): Promise<{ preimage: string } | Failed> {
+  let known: Known = { status: 'unheard' }
+  let call: Call | undefined
+  let calls = 0
+  for (let pause = FIRST_PAUSE; Date.now() < order.end; pause = longer(pause)) {
+    if (!call && known.status === 'unheard') {
+      call = begin(wallet, order)
+      calls += 1
+    }
+    const answer = await hear(call, Math.min(pause, order.end - Date.now()))
+    if (answer || isHung(call)) call = undefined
+    known = isKnown(answer) ? answer : await look(wallet, order)
+    if (known.status === 'paid') return proofOf(known, order)
+    if (known.status !== 'failed') continue
+    if (calls === 1) return known
+    // The call that was never answered may still be carried out.
+    break
+  }
+  throw unknownTo(order)
+}
+
+/**
+ * Looks up a payment that an earlier call began.
+ *
+ * @returns `unheard` when the wallet never heard of it.
+ * @throws PaymentError `payment-indeterminate` when it is under way, the wallet cannot be asked, or it has no proof.
+ */
+export async function find(
+  wallet: Payer,
+  order: Order,
+): Promise<{ preimage: string } | { status: 'failed' | 'unheard' }> {
+  const known = await look(wallet, order)
+  if (known.status === 'paid') return proofOf(known, order)
+  if (known.status === 'pending' || known.status === 'lost') throw unknownTo(order)
+  return { status: known.status }
+}
+
+type Call = { answer: Promise<Known>; since: number }
+
+function begin(wallet: Payer, { end, ...order }: Order): Call {
+  const since = Date.now()
+  const timeoutSeconds = Math.max(1, Math.ceil((end - since) / 1000))
+  const paying = async () => wallet.payInvoice({ ...order, timeoutSeconds })
+  return { answer: paying().catch(() => LOST), since }
+}
+
+/** What a call says meanwhile, if there is one and it does. */
+const hear = (call: Call | undefined, ms: number): Promise<Known | undefined> =>
+  within(ms, call?.answer ?? NEVER)
+
+const isHung = (call: Call | undefined): boolean =>
+  call !== undefined && call.since + SILENCE < Date.now()
+
+async function look(wallet: Payer, { invoice, paymentHash }: Order): Promise<Known> {
+  const signal = AbortSignal.timeout(LOOK)
+  const looking = async (): Promise<Known> =>
+    (await wallet.lookupPayment({ invoice, paymentHash, signal })) ?? { status: 'unheard' }
+  return (
+    (await within(
+      LOOK,
+      looking().catch(() => LOST),
+    )) ?? LOST
+  )
+}
+
+const LOST: Known = { status: 'lost' }
+const NEVER = new Promise<never>(() => undefined)
+
+/** Whether an answer says what became of the payment. */
+const isKnown = (answer: Known | undefined): answer is Known =>
+  answer?.status === 'paid' || answer?.status === 'failed'
+
+const longer = (pause: number): number => Math.min(pause * 2, LONGEST_PAUSE)
+
+/** `undefined` when the time is over first. */
+async function within<value>(ms: number, promise: Promise<value>): Promise<value | undefined> {
+  let stop = (): void => undefined
+  const over = new Promise<undefined>((resolve) => {
+    const timer = setTimeout(() => resolve(undefined), ms)
+    stop = () => clearTimeout(timer)
+  })
+  try {
+    return await Promise.race([promise, over])
+  } finally {
+    stop()
+  }
+}
+
+async function proofOf(
+  { preimage }: Extract<Payment, { status: 'paid' }>,
+  { paymentHash }: Order,
+): Promise<{ preimage: string }> {
+  if (await proves(preimage, paymentHash)) return { preimage }
+  const detail = `The wallet says that it paid, and gives no preimage that proves it (payment hash ${paymentHash}): without one the server cannot be shown the payment. Use a wallet that reveals preimages.`
+  throw new Errors.PaymentError('payment-indeterminate', { detail, paymentHash })
+}
+
+function unknownTo({ paymentHash }: Order): Errors.PaymentError {
+  const detail = `The wallet does not say yet what became of the payment (payment hash ${paymentHash}). It is not made again: fetch the same URL later.`
+  return new Errors.PaymentError('payment-indeterminate', { detail, paymentHash })
+}
