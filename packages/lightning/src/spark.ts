@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { charge as paying } from './charge/client.js'
+import { charge as paid } from './charge/server.js'
 import { createInvoice, lookupPayment, payInvoice, type Spark } from './spark/wallet.js'
 import type { SparkNetwork, SparkSdk, SparkWallet } from './spark/sdk.js'
 import { WalletError } from './wallet/error.js'
@@ -29,6 +31,15 @@ export declare namespace spark {
     /** Ends the connections. The wallet may be used again, and connects anew. */
     close(): Promise<void>
   }
+  /** `timeout` is that of a payment: seconds to wait for it. */
+  type ChargeOptions = Omit<Options, 'network' | 'timeout'> &
+    Omit<paying.Options & paid.Options, 'wallet'>
+  /** A payment method for a client and for a server. */
+  type Charge = paying.Rail &
+    paid.Rail & {
+      /** Ends the wallet's connections, which a process waits for. */
+      cleanup(): Promise<void>
+    }
 }
 
 const NETWORKS: readonly string[] = ['MAINNET', 'REGTEST', 'TESTNET', 'SIGNET', 'LOCAL']
@@ -70,6 +81,28 @@ export function spark(options: spark.Options): spark.Connected {
       )
     },
   }
+}
+
+spark.charge = charge
+
+/**
+ * A wallet on Spark as a payment method: it pays in `Mpp.create` of a client, and is paid in that of a server.
+ *
+ * @throws TypeError for options that cannot work.
+ * @example
+ * const method = spark.charge({ mnemonic: process.env.MNEMONIC, network: 'regtest' })
+ * const mpp = Mpp.create({ methods: [method], realm, secretKey })
+ * await method.cleanup()
+ */
+function charge(options: spark.ChargeOptions): spark.Charge {
+  const { timeout, maxFee, store, unpaid, ...rest } = options
+  const { network } = rest
+  const wallet = spark(rest)
+  return Object.freeze({
+    ...paying({ wallet, network, timeout, maxFee, store }),
+    ...paid({ wallet, network, unpaid }),
+    cleanup: () => wallet.close(),
+  })
 }
 
 function checkSeed({ mnemonic, mnemonicOrSeed }: spark.Options): string | Uint8Array {

@@ -6,7 +6,9 @@
 import { build } from 'esbuild'
 import { expect, test } from 'vitest'
 
-const bundle = async (name: string, platform: 'browser' | 'neutral') => {
+const WALLETS = ['lnd', 'phoenixd', 'nwc', 'spark']
+
+const bundle = async (name: string, platform: 'browser' | 'neutral' | 'node') => {
   const { metafile } = await build({
     stdin: {
       contents: `import { ${name} } from '@polyrail/lightning/${name}'\nconsole.log(${name})`,
@@ -23,17 +25,21 @@ const bundle = async (name: string, platform: 'browser' | 'neutral') => {
   return Object.keys(metafile.inputs)
 }
 
-test.each(['lnd', 'phoenixd', 'nwc', 'spark'])(
-  '%s runs in a browser and at the edge',
-  async (name) => {
-    const others = ['lnd', 'phoenixd', 'nwc', 'spark'].filter((other) => other !== name)
-    for (const platform of ['browser', 'neutral'] as const) {
-      const inputs = await bundle(name, platform)
-      expect(inputs.filter((input) => /\/ws\/|websocket\.node/.test(input))).toEqual([])
-      for (const other of others)
-        expect(inputs.filter((input) => input.endsWith(`/dist/${other}.js`))).toEqual([])
-      if (name === 'lnd' || name === 'phoenixd')
-        expect(inputs.filter((input) => input.includes('node_modules/.pnpm'))).toEqual([])
-    }
-  },
-)
+const strangers = (inputs: readonly string[], name: string) =>
+  WALLETS.filter(
+    (other) => other !== name && inputs.some((input) => input.endsWith(`/dist/${other}.js`)),
+  )
+
+test.each(['lnd', 'phoenixd', 'nwc'])('%s runs in a browser and at the edge', async (name) => {
+  for (const platform of ['browser', 'neutral'] as const) {
+    const inputs = await bundle(name, platform)
+    expect(inputs.filter((input) => /\/ws\/|\.node\.js$/.test(input))).toEqual([])
+    const packages = inputs.filter((input) => input.includes('node_modules'))
+    if (name === 'nwc') expect(packages.join()).toContain('nostr-tools')
+    else expect(packages).toEqual([])
+  }
+})
+
+test.each(WALLETS)('%s comes alone', async (name) => {
+  expect(strangers(await bundle(name, 'node'), name)).toEqual([])
+})

@@ -1,6 +1,7 @@
 import { nwc } from '@polyrail/lightning/nwc'
 import { Lightning } from '@polyrail/sandbox/lightning'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
 import { bill, hashOf, thrownBy } from './bills.js'
 import { keepsContract } from './contract.js'
 import { openService, type Options } from './service.js'
@@ -348,10 +349,12 @@ describe('against answers', () => {
 
   test('a relay that no connection can be begun to cannot be reached', async () => {
     using it = await answering({ answer: () => unknown })
-    const webSocket = function () {
-      throw new Error('no network here')
+    class Offline extends WebSocket {
+      constructor() {
+        super('nowhere')
+      }
     }
-    const wallet = nwc({ url: it.service.url, webSocket: webSocket as never })
+    const wallet = nwc({ url: it.service.url, webSocket: Offline })
     expect(await thrownBy(wallet.lookupPayment(order))).toMatchObject({ code: 'unreachable' })
   })
 
