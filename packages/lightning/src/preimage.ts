@@ -4,6 +4,7 @@
  * @module
  */
 import { sha256 } from '#sha256'
+import { bytesOf } from './codec/hex.js'
 
 /** 32 bytes as the draft writes them. Draft, Verification Procedure. */
 export const HEX_32 = /^[\da-f]{64}$/
@@ -15,10 +16,4 @@ export const HEX_32 = /^[\da-f]{64}$/
  */
 export async function proves(preimage: string, paymentHash: string): Promise<boolean> {
   return HEX_32.test(preimage) && (await sha256(bytesOf(preimage))) === paymentHash
-}
-
-function bytesOf(hex: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(hex.length / 2)
-  for (let at = 0; at < bytes.length; at++) bytes[at] = parseInt(hex.slice(at * 2, at * 2 + 2), 16)
-  return bytes
 }

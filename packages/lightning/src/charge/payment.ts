@@ -22,7 +22,8 @@ export type Order = {
 export type Failed = Extract<Payment, { status: 'failed' }>
 
 /** What is known of a payment: `unheard` where the wallet has never heard of it, `lost` where the wallet does not answer. */
-type Known = Payment | { status: 'unheard' | 'lost' }
+type Known = Payment | { status: 'unheard' } | Lost
+type Lost = { status: 'lost'; cause: unknown }
 
 /** Milliseconds of silence after which a call is made again: a wallet pays a hash once. */
 const SILENCE = 10_000
@@ -42,6 +43,7 @@ export async function pay(wallet: Payer, order: Order): Promise<{ preimage: stri
   let known: Known = { status: 'unheard' }
   let call: Call | undefined
   let calls = 0
+  let cause: unknown
   for (let pause = FIRST_PAUSE; Date.now() < order.end; pause = longer(pause)) {
     if (!call && known.status === 'unheard') {
       call = begin(wallet, order)
@@ -49,6 +51,7 @@ export async function pay(wallet: Payer, order: Order): Promise<{ preimage: stri
     }
     const answer = await hear(call, Math.min(pause, order.end - Date.now()))
     if (answer || isHung(call)) call = undefined
+    if (answer?.status === 'lost') cause = answer.cause
     known = isKnown(answer) ? answer : await look(wallet, order)
     if (known.status === 'paid') return proofOf(known, order)
     if (known.status !== 'failed') continue
@@ -56,7 +59,7 @@ export async function pay(wallet: Payer, order: Order): Promise<{ preimage: stri
     // The call that was never answered may still be carried out.
     break
   }
-  throw unknownTo(order)
+  throw unknownTo(order, cause)
 }
 
 /**
@@ -75,7 +78,7 @@ export async function find(
     if (known.status === 'paid') return proofOf(known, order)
     if (known.status === 'failed' || known.status === 'unheard') return { status: known.status }
     const left = order.end - Date.now()
-    if (left <= 0) throw unknownTo(order)
+    if (left <= 0) throw unknownTo(order, known.status === 'lost' ? known.cause : undefined)
     await within(Math.min(pause, left), NEVER)
   }
 }
@@ -86,7 +89,7 @@ function begin(wallet: Payer, { end, ...order }: Order): Call {
   const since = Date.now()
   const timeoutSeconds = Math.max(1, Math.ceil((end - since) / 1000))
   const paying = async () => wallet.payInvoice({ ...order, timeoutSeconds })
-  return { answer: paying().catch(() => LOST), since }
+  return { answer: paying().catch(lose), since }
 }
 
 /** What a call says meanwhile, if there is one and it does. */
@@ -100,15 +103,10 @@ async function look(wallet: Payer, { invoice, paymentHash }: Order): Promise<Kno
   const signal = AbortSignal.timeout(LOOK)
   const looking = async (): Promise<Known> =>
     (await wallet.lookupPayment({ invoice, paymentHash, signal })) ?? { status: 'unheard' }
-  return (
-    (await within(
-      LOOK,
-      looking().catch(() => LOST),
-    )) ?? LOST
-  )
+  return (await within(LOOK, looking().catch(lose))) ?? lose(undefined)
 }
 
-const LOST: Known = { status: 'lost' }
+const lose = (cause: unknown): Lost => ({ status: 'lost', cause })
 const NEVER = new Promise<never>(() => undefined)
 
 /** Whether an answer says what became of the payment. */
@@ -140,7 +138,11 @@ async function proofOf(
   throw new Errors.PaymentError('payment-indeterminate', { detail, paymentHash })
 }
 
-function unknownTo({ paymentHash }: Order): Errors.PaymentError {
-  const detail = `The wallet does not say yet what became of the payment (payment hash ${paymentHash}). It is not made again: fetch the same URL later.`
-  return new Errors.PaymentError('payment-indeterminate', { detail, paymentHash })
+function unknownTo({ paymentHash }: Order, cause: unknown): Errors.PaymentError {
+  const detail = `The wallet does not say yet what became of the payment (payment hash ${paymentHash}). It is not made again: fetch the same URL later.${quote(cause)}`
+  return new Errors.PaymentError('payment-indeterminate', { detail, paymentHash }, { cause })
 }
+
+/** Our own wallets' errors hold no secret, and nothing that the service said. */
+const quote = (cause: unknown): string =>
+  cause instanceof Error && cause.name === 'WalletError' ? ` (${cause.message})` : ''

@@ -121,7 +121,9 @@ function routes(node: Node): readonly Route<LndCall>[] {
       answer: streamed(({ parameters: [hash = ''], query }) => {
         const payment = ledger.payment(Buffer.from(hash, 'base64url').toString('hex'))
         if (payment === undefined) throw new Refusal(5, "payment isn't initiated")
-        return updates(ledger, payment, query.get('no_inflight_updates') === 'true')
+        // What is over has one update, whoever asks.
+        const onlyLast = payment.status !== 'pending' || query.get('no_inflight_updates') === 'true'
+        return updates(ledger, payment, onlyLast)
       }),
     },
     {

@@ -45,15 +45,11 @@ function sell() {
 
 /** @param {number} _index @param {Response} response */
 function pay(_index, response) {
-  const [challenge] = Challenge.parse(response.headers)
-  const { paymentHash } = /** @type {any} */ (challenge?.request).methodDetails
+  const [challenge] = /** @type {any[]} */ (Challenge.parse(response.headers))
+  const { paymentHash } = challenge.request.methodDetails
   const payload = { preimage: preimages.get(paymentHash) }
   preimages.delete(paymentHash)
-  return {
-    authorization: flat(
-      Credential.serialize({ challenge: /** @type {any} */ (challenge), payload }),
-    ),
-  }
+  return { authorization: flat(Credential.serialize({ challenge, payload })) }
 }
 
 export const cases = { paid: sell }
