@@ -21,4 +21,5 @@ export declare namespace lightning {
   type Options = charge.Options
 }
 
+export type { JournalStore } from './charge/journal.js'
 export type { Payment, Wallet } from './wallet.js'
