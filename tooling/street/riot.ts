@@ -3,11 +3,13 @@
  *
  * @module
  */
-import { any, pause, pay, type Book, type Street } from './street.ts'
+import { any, pause, pay, type Book, type Shop, type Street } from './street.ts'
 
 export type Options = {
   /** How many servers are killed, each while it works on some payment. */
   kills: number
+  /** Goes on, up to four times as long, until payments of every form were cut off at each of these, or at what starts so. */
+  points?: readonly string[]
   /** How many buy at a time. */
   payers: number
   /** Ways to buy, in letters. A token starts with its own, which can so tell its path. */
@@ -23,6 +25,8 @@ export type Outcome = {
   spent: Set<string>
   /** How many payments were cut off, by form and by what they were doing. */
   at: Record<string, number>
+  /** How many servers were killed. */
+  killed: number
   /** What payers met that they must not. */
   problems: readonly string[]
   seconds: string
@@ -33,46 +37,48 @@ const PATIENCE = 30_000
 
 /** Lets payers buy page after page while one server after the other is killed; all of them end served. */
 export async function riot(street: Street, options: Options): Promise<Outcome> {
-  const { kills, payers: many, forms = [''], once = [] } = options
+  const { payers: many, forms = [''], once = [] } = options
   const done = new Map<string, string>()
   const spent = new Set<string>()
-  const at: Record<string, number> = {}
   const started = Date.now()
   let isOver = false
   const payers = Array.from({ length: many }, (_, payer) => {
     const form = forms[payer % forms.length] ?? ''
-    const round = {
-      name: form + payer,
-      isOnce: once.includes(form),
-      done,
-      spent,
-      isOver: () => isOver,
-    }
-    return shopOn(street, round)
+    const isOnce = once.includes(form)
+    return shopOn(street, { name: form + payer, isOnce, done, spent, isOver: () => isOver })
   })
   // A payer ends by itself only when something is wrong.
   const ended = Promise.race(payers).then(() => (isOver = true))
-  try {
-    for (let killed = 0; killed < kills && !isOver;) {
-      await pause(40)
-      const index = killed % 2
-      const { doing } = street.shops[index] ?? { doing: new Map<string, string>() }
-      if (doing.size === 0) continue
-      for (const [token, what] of doing) {
-        // Presented again, after the money.
-        const isOwed = what === 'presented' && street.book.taken.has(token)
-        const point = `${formOf(token)} ${isOwed ? 'owed' : what}`.trim()
-        at[point] = (at[point] ?? 0) + 1
-      }
-      await street.kill(index)
-      killed += 1
-    }
-  } finally {
-    isOver = true
-  }
+  const cut = await killAll(street, options, () => isOver).finally(() => (isOver = true))
   await ended
   const problems = (await Promise.all(payers)).filter((problem) => problem !== undefined)
-  return { done, spent, at, problems, seconds: ((Date.now() - started) / 1000).toFixed(1) }
+  const seconds = ((Date.now() - started) / 1000).toFixed(1)
+  return { done, spent, ...cut, problems, seconds }
+}
+
+/** Kills the two in turn, and takes note of what they were doing. */
+async function killAll(
+  street: Street,
+  { kills, forms = [''], points = [] }: Options,
+  isOver: () => boolean,
+): Promise<Pick<Outcome, 'at' | 'killed'>> {
+  const at: Outcome['at'] = {}
+  const wanted = forms.flatMap((form) => points.map((point) => `${form} ${point}`.trim()))
+  const isHit = (point: string) => Object.keys(at).some((doing) => doing.startsWith(point))
+  let killed = 0
+  while (!isOver() && (killed < kills || (killed < kills * 4 && !wanted.every(isHit)))) {
+    await pause(40)
+    const { doing } = street.shops[killed % 2] as Shop
+    if (doing.size === 0) continue
+    for (const [token, what] of doing) {
+      // Presented again, after the money.
+      const isOwed = what === 'presented' && street.book.taken.has(token)
+      const point = `${formOf(token)} ${isOwed ? 'owed' : what}`.trim()
+      at[point] = (at[point] ?? 0) + 1
+    }
+    await street.kill(killed++ % 2)
+  }
+  return { at, killed }
 }
 
 /** The form that a token was bought by, which it starts with. */
