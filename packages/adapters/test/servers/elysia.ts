@@ -28,7 +28,7 @@ function app(shop: Shop) {
   }
   put('ALL', '/page', () => page(shop, '/page'))
   for (const path of ['/throws', '/slow']) put('GET', path, () => page(shop, path))
-  put('GET', '/users/:id', ({ params }) => `user ${params['id']}`)
+  put('GET', '/users/:id', ({ params }) => shop.user(params['id'] ?? ''))
   put('GET', '/missing', async ({ status }) => status(404, await page(shop, '/missing')))
   put('POST', '/json', ({ body }) => ({ got: body }))
   put('POST', '/text', ({ body }) => body)

@@ -21,7 +21,9 @@ function app(shop: Shop): express.Express {
   put('all', '/page', async (_, response) => void response.send(await page(shop, '/page')))
   for (const path of ['/throws', '/slow'])
     put('get', path, async (_, response) => void response.send(await page(shop, path)))
-  put('get', '/users/:id', ({ params }, response) => void response.send(`user ${params['id']}`))
+  put('get', '/users/:id', async ({ params }, response) => {
+    response.send(await shop.user(String(params['id'])))
+  })
   put('get', '/missing', async (_, response) => {
     response.status(404).send(await page(shop, '/missing'))
   })

@@ -22,7 +22,7 @@ function build(app: FastifyInstance, shop: Shop): FastifyInstance {
   app.addContentTypeParser('text/plain', { parseAs: 'string' }, (_, body, done) => done(null, body))
   put(all, '/page', () => page(shop, '/page'))
   for (const path of ['/throws', '/slow']) put(['GET'], path, () => page(shop, path))
-  put(['GET'], '/users/:id', async ({ params }) => `user ${(params as { id: string }).id}`)
+  put(['GET'], '/users/:id', ({ params }) => shop.user((params as { id: string }).id))
   put(['GET'], '/missing', async (_, reply) => reply.code(404).send(await page(shop, '/missing')))
   put(['POST'], '/json', async ({ body }) => ({ got: body }))
   put(['POST'], '/text', async ({ body }) => body)
