@@ -1,0 +1,136 @@
+/** The ways of a framework's own in which an application answers, and what each comes to for who has paid. */
+import http from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
+import { createGzip, gunzipSync, type Gzip } from 'node:zlib'
+import { Mpp as Expressive } from '@polyrail/adapters/express'
+import express, { type Handler, type Response } from 'express'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createShop, listen, price, type Opened, type Shop } from './shop.js'
+import { ask as asks, pay, type Visit } from './visit.js'
+
+const ask = asks['HTTP/1.1']
+
+let shop: Shop
+let opened: Opened | undefined
+beforeEach(() => {
+  shop = createShop()
+  vi.spyOn(console, 'error').mockImplementation(() => undefined)
+})
+afterEach(async () => {
+  vi.restoreAllMocks()
+  await opened?.close()
+  opened = undefined
+})
+
+/** Buys at a path of what was opened, and presents the credential once more. */
+async function buy(path: string, visit: Visit = {}) {
+  const url = `${opened?.origin}${path}`
+  const authorization = pay(await ask(url, visit))
+  const again = () => ask(url, { ...visit, headers: { ...visit.headers, authorization } })
+  const answer = await again()
+  const hasReceipt = 'payment-receipt' in answer.headers
+  return { answer, hasReceipt, status: answer.status, text: answer.text, again }
+}
+
+describe('Express', () => {
+  const serve = async (...handlers: Handler[]) => {
+    const app = express()
+    const charge = Expressive.create(shop.config).points.charge(price)
+    const last = handlers.pop() as Handler
+    app.use(express.text(), ...handlers)
+    app.get('/', charge, last)
+    opened = await listen(http.createServer(app))
+  }
+
+  test('a reason that `writeHead` is given is no header', async () => {
+    await serve((_, response) => void response.writeHead(200, 'Fine', { 'x-own': '1' }).end('page'))
+    const { answer } = await buy('/')
+    expect([answer.status, answer.text, answer.headers['x-own']]).toEqual([200, 'page', ['1']])
+    await opened?.close()
+    await serve((_, response) => void response.writeHead(200, 'OK').end('page'))
+    expect(Object.keys((await buy('/')).answer.headers).filter((name) => /^\d/.test(name))).toEqual(
+      [],
+    )
+  })
+
+  test.each([
+    ['a status that no Response has', (response: Response) => response.status(999).send('page')],
+    ['what is neither text nor bytes', (response: Response) => response.write(5)],
+  ])('%s is an error of the application, and leaves the payment good', async (_, answer) => {
+    let isMended = false
+    await serve((_, response) => void (isMended ? response.send('page') : answer(response)))
+    const { status, hasReceipt, again } = await buy('/')
+    expect([status, hasReceipt]).toEqual([500, false])
+    isMended = true
+    expect((await again()).text).toBe('page')
+    expect(shop.settled).toHaveLength(1)
+  })
+
+  test('an application may use a buffer again as soon as it is told that it was written', async () => {
+    await serve(async (_, response) => {
+      const buffer = Buffer.alloc(1)
+      for (const letter of 'page') {
+        buffer.write(letter)
+        await new Promise((written) => response.write(buffer, written))
+      }
+      response.end()
+    })
+    expect((await buy('/')).text).toBe('page')
+  })
+
+  /** As the middleware `compression` does it: from the headers on, what is written goes by way of a stream. */
+  const compression: Handler = (_, response, next) => {
+    const { write, end, on, writeHead } = response
+    const waiting: (() => void)[] = []
+    let gzip: Gzip | undefined
+    const compress = () => {
+      const made = (gzip = createGzip())
+      made.on('data', (part) => Reflect.apply(write, response, [part]) || made.pause())
+      made.on('end', () => Reflect.apply(end, response, []))
+      for (const listener of waiting) made.on('drain', listener)
+      Reflect.apply(on, response, ['drain', () => made.resume()])
+      response.removeHeader('content-length')
+      response.setHeader('content-encoding', 'gzip')
+    }
+    const start = () => response.headersSent || response.writeHead(response.statusCode)
+    Object.assign(response, {
+      writeHead(...parameters: unknown[]) {
+        if (!gzip) compress()
+        return Reflect.apply(writeHead, response, parameters)
+      },
+      write: (part: Buffer) => start() && (gzip?.write(part) ?? write.call(response, part, 'utf8')),
+      end: (part: Buffer | string = '', encoding: BufferEncoding = 'utf8') =>
+        start() && (gzip?.end(part, encoding) ?? end.call(response, part, encoding)),
+      on(event: string, listener: () => void) {
+        if (event !== 'drain') return Reflect.apply(on, response, [event, listener])
+        if (gzip) gzip.on('drain', listener)
+        else waiting.push(listener)
+        return response
+      },
+    })
+    next()
+  }
+
+  const unzip = (text: string) => gunzipSync(Buffer.from(text, 'latin1')).toString()
+
+  test('compression before the price compresses what is paid for, at once and again', async () => {
+    await serve(compression, (_, response) => void response.send('page '.repeat(1000)))
+    const { answer, again } = await buy('/', { encoding: 'latin1' })
+    for (const { headers, text } of [answer, await again()]) {
+      expect(headers['content-encoding']).toEqual(['gzip'])
+      expect(unzip(text)).toBe('page '.repeat(1000))
+    }
+  })
+
+  test('compression before the price holds up nobody who waits to write on', async () => {
+    const part = 'page '.repeat(10_000)
+    await serve(compression, async (_, response) => {
+      for (let sent = 0; sent < 100; sent++)
+        if (!response.write(Buffer.from(part)))
+          await new Promise((drained) => response.once('drain', () => drained(undefined)))
+      response.end()
+    })
+    const { status, text } = await buy('/', { encoding: 'latin1' })
+    expect([status, unzip(text) === part.repeat(100)]).toEqual([200, true])
+  })
+})
