@@ -3,7 +3,9 @@ import http from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createGzip, gunzipSync, type Gzip } from 'node:zlib'
 import { Mpp as Expressive } from '@polyrail/adapters/express'
+import { Mpp as Fast, payments } from '@polyrail/adapters/fastify'
 import express, { type Handler, type Response } from 'express'
+import createFastify, { type FastifyInstance } from 'fastify'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createShop, listen, price, type Opened, type Shop } from './shop.js'
 import { ask as asks, pay, type Visit } from './visit.js'
@@ -132,5 +134,90 @@ describe('Express', () => {
     })
     const { status, text } = await buy('/', { encoding: 'latin1' })
     expect([status, unzip(text) === part.repeat(100)]).toEqual([200, true])
+  })
+})
+
+describe('Fastify', () => {
+  const serve = async (build: (app: FastifyInstance) => unknown) => {
+    const app = createFastify()
+    await app.register(payments)
+    await build(app)
+    const origin = await app.listen({ port: 0, host: '127.0.0.1' })
+    opened = { origin, close: () => app.close() }
+    return opened
+  }
+  const charge = () => Fast.create(shop.config).points.charge(price)
+
+  test('what is written to `reply.raw` is had once for one payment (threat 34)', async () => {
+    await serve((app) => {
+      app.get('/raw', { preHandler: charge() }, (_, reply) => {
+        reply.hijack()
+        reply.raw.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: 1\n\n')
+      })
+      app.get(
+        '/around',
+        charge()((_, reply) => void reply.raw.end('page')),
+      )
+    })
+    for (const [path, page] of [
+      ['/raw', 'data: 1\n\n'],
+      ['/around', 'page'],
+    ] as const) {
+      const { status, text, again } = await buy(path)
+      expect([path, status, text]).toEqual([path, 200, page])
+      await pause(50)
+      expect([path, (await again()).status]).toEqual([path, 402])
+    }
+  })
+
+  test('a page of errors on `reply.raw` leaves the payment good', async () => {
+    await serve((app) =>
+      app.get('/', { preHandler: charge() }, (_, reply) => {
+        shop.runs.push('/')
+        reply.hijack()
+        reply.raw.writeHead(500).end()
+      }),
+    )
+    const { again } = await buy('/')
+    await pause(50)
+    expect([(await again()).status, shop.runs.length]).toEqual([500, 2])
+  })
+
+  test('a handler that sends by and by is waited for', async () => {
+    await serve((app) =>
+      app.get(
+        '/',
+        charge()((_, reply) => void setTimeout(() => reply.send('page'), 20)),
+      ),
+    )
+    const { text, hasReceipt, again } = await buy('/')
+    expect([text, hasReceipt, (await again()).text]).toEqual(['page', true, 'page'])
+  })
+
+  test('a 304 that a hook makes of the page is an answer', async () => {
+    await serve((app) => {
+      app.get('/', {
+        preHandler: charge(),
+        preSerialization: async (_, reply) => (reply.code(304), ''),
+        handler: async () => ({ page: 1 }),
+      })
+    })
+    const { status, hasReceipt, again } = await buy('/')
+    expect([status, hasReceipt, (await again()).status]).toEqual([304, true, 304])
+  })
+
+  test('a hook that fails after the answer takes the receipt along (threat 11)', async () => {
+    await serve((app) => {
+      app.get('/', {
+        preHandler: charge(),
+        onSend: async () => {
+          throw new Error('inner workings')
+        },
+        handler: async () => 'page',
+      })
+    })
+    const { status, hasReceipt, again } = await buy('/')
+    expect([status, hasReceipt]).toEqual([500, false])
+    expect((await again()).headers['payment-receipt']).toBeUndefined()
   })
 })
