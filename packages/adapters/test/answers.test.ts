@@ -2,10 +2,13 @@
 import http from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createGzip, gunzipSync, type Gzip } from 'node:zlib'
+import { createAdaptorServer } from '@hono/node-server'
 import { Mpp as Expressive } from '@polyrail/adapters/express'
 import { Mpp as Fast, payments } from '@polyrail/adapters/fastify'
+import { Mpp as Honoed } from '@polyrail/adapters/hono'
 import express, { type Handler, type Response } from 'express'
 import createFastify, { type FastifyInstance } from 'fastify'
+import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createShop, listen, price, type Opened, type Shop } from './shop.js'
 import { ask as asks, pay, type Visit } from './visit.js'
@@ -221,3 +224,17 @@ describe('Fastify', () => {
     expect((await again()).headers['payment-receipt']).toBeUndefined()
   })
 })
+
+test.each(['before', 'around'])(
+  'Hono: a handler that answers nothing is an error of the application, %s as elsewhere',
+  async (form) => {
+    const charge = Honoed.create(shop.config).points.charge(price)
+    const nothing = async () => undefined
+    const app = new Hono()
+    if (form === 'before') app.get('/', charge, nothing)
+    else app.get('/', charge(nothing))
+    opened = await listen(createAdaptorServer({ fetch: app.fetch }) as http.Server)
+    const { status, hasReceipt } = await buy('/')
+    expect([status, hasReceipt]).toEqual([500, false])
+  },
+)
