@@ -2,14 +2,18 @@
 import http from 'node:http'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createGzip, gunzipSync, type Gzip } from 'node:zlib'
+import { node } from '@elysiajs/node'
 import { createAdaptorServer } from '@hono/node-server'
+import { Mpp as Elysian, payments as elysianPayments } from '@polyrail/adapters/elysia'
 import { Mpp as Expressive } from '@polyrail/adapters/express'
 import { Mpp as Fast, payments } from '@polyrail/adapters/fastify'
 import { Mpp as Honoed } from '@polyrail/adapters/hono'
+import { Elysia, sse } from 'elysia'
 import express, { type Handler, type Response } from 'express'
 import createFastify, { type FastifyInstance } from 'fastify'
 import { Hono } from 'hono'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { openElysia } from './servers/elysia.js'
 import { createShop, listen, price, type Opened, type Shop } from './shop.js'
 import { ask as asks, pay, type Visit } from './visit.js'
 
@@ -238,3 +242,45 @@ test.each(['before', 'around'])(
     expect([status, hasReceipt]).toEqual([500, false])
   },
 )
+
+test('Elysia: what generators yield arrives as it would unpaid, with a receipt', async () => {
+  const charge = Elysian.create(shop.config).points.charge(price)
+  const app = new Elysia({ adapter: node() })
+    .use(elysianPayments)
+    .get(
+      '/whole',
+      function* () {
+        yield 'one '
+        yield 'two'
+      },
+      { beforeHandle: charge },
+    )
+    .get(
+      '/slow',
+      async function* () {
+        yield 'one '
+        await pause(100)
+        yield 'two'
+      },
+      { beforeHandle: charge },
+    )
+    .get(
+      '/events',
+      async function* () {
+        yield sse('one')
+        await pause(100)
+        yield sse('two')
+      },
+      { beforeHandle: charge },
+    )
+  opened = await openElysia(app)
+  for (const path of ['/whole', '/slow']) {
+    const { text, hasReceipt } = await buy(path)
+    expect([path, text, hasReceipt]).toEqual([path, 'one two', true])
+  }
+  const { answer, text } = await buy('/events')
+  expect([text, answer.headers['content-type']]).toEqual([
+    'data: one\n\ndata: two\n\n',
+    ['text/event-stream'],
+  ])
+})
