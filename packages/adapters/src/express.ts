@@ -19,9 +19,7 @@ export type Next = (cause?: unknown) => void
 
 /** A price on a route: middleware before the handler, or around it. */
 export interface Guard extends Priced {
-  <request extends Request, response extends NodeResponse>(
-    handler: (request: request, response: response, next: Next) => unknown,
-  ): (request: request, response: response, next: Next) => Promise<void>
+  <handler extends (...parameters: never[]) => unknown>(handler: handler): handler
   (request: Request, response: NodeResponse, next: Next): Promise<void>
 }
 
@@ -36,9 +34,7 @@ export interface Guard extends Priced {
  * app.get('/report', mpp.charge({ amount: '0.01' })((req, res) => res.json({ data })))
  */
 export const Mpp: Adapter<Guard> = adapt((at): Guard => {
-  function guard<request extends Request, response extends NodeResponse>(
-    handler: (request: request, response: response, next: Next) => unknown,
-  ): (request: request, response: response, next: Next) => Promise<void>
+  function guard<handler extends (...parameters: never[]) => unknown>(handler: handler): handler
   function guard(request: Request, response: NodeResponse, next: Next): Promise<void>
   function guard(first: Handler | Request, response?: NodeResponse, next?: Next) {
     return typeof first === 'function'
