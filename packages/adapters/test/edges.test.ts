@@ -188,6 +188,18 @@ describe('Express', () => {
     expect((await ask(`${origin}/c/report`, { headers: { authorization } })).status).toBe(200)
   })
 
+  test('a route that the request has passed through is not the route of a price that comes after', async () => {
+    const { shop, charge } = mpp()
+    const app = express()
+    app.all('/:page', (_request, _response, next) => next())
+    app.use(charge)
+    app.get('/:page', ({ params }, response) => void response.send(params.page))
+    const { origin, buy } = await serve(app)
+    const headers = { authorization: pay(await ask(`${origin}/one`)) }
+    expect([(await ask(`${origin}/two`, { headers })).status, shop.settled]).toEqual([402, []])
+    expect((await buy('/two')).answer.text).toBe('two')
+  })
+
   test('files, redirects and pages of other middleware are answers too', async () => {
     const { charge } = mpp()
     const folder = mkdtempSync(join(tmpdir(), 'polyrail-files-'))

@@ -14,7 +14,7 @@ function app(shop: Shop): express.Express {
   }
   app.use((_, response, next) => {
     response.set('access-control-allow-origin', 'https://shop.example')
-    response.set('vary', 'Origin').set('access-control-expose-headers', 'X-Own')
+    response.set('vary', 'Origin, Accept').set('access-control-expose-headers', 'X-Own')
     next()
   })
   app.use(express.json({ verify: keepBody }))
@@ -27,6 +27,7 @@ function app(shop: Shop): express.Express {
   put('get', '/missing', async (_, response) => {
     response.status(404).send(await page(shop, '/missing'))
   })
+  put('get', '/empty', (_, response) => void response.sendStatus(204))
   put('post', '/json', ({ body }, response) => void response.json({ got: body }))
   const text = express.text()
   put('post', '/text', (request, response) =>

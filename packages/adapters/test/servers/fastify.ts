@@ -16,7 +16,7 @@ function build(app: FastifyInstance, shop: Shop): FastifyInstance {
   app.register(payments)
   app.addHook('onRequest', async (_, reply) => {
     reply.header('access-control-allow-origin', 'https://shop.example')
-    reply.header('vary', 'Origin').header('access-control-expose-headers', 'X-Own')
+    reply.header('vary', 'Origin, Accept').header('access-control-expose-headers', 'X-Own')
   })
   app.setErrorHandler((_, __, reply) => reply.code(500).send('a page of errors'))
   app.addContentTypeParser('text/plain', { parseAs: 'string' }, (_, body, done) => done(null, body))
@@ -24,6 +24,7 @@ function build(app: FastifyInstance, shop: Shop): FastifyInstance {
   for (const path of ['/throws', '/slow']) put(['GET'], path, () => page(shop, path))
   put(['GET'], '/users/:id', ({ params }) => shop.user((params as { id: string }).id))
   put(['GET'], '/missing', async (_, reply) => reply.code(404).send(await page(shop, '/missing')))
+  put(['GET'], '/empty', async (_, reply) => reply.code(204).send(''))
   put(['POST'], '/json', async ({ body }) => ({ got: body }))
   put(['POST'], '/text', async ({ body }) => body)
   put(['GET'], '/stream', (_, reply) => reply.send(Readable.from(slowly())))

@@ -23,7 +23,7 @@ const routes: Record<string, string[]> = {
   'one/report': ['GET'],
   'two/report': ['GET'],
 }
-for (const path of ['throws', 'slow', 'missing', 'stream', 'events', 'cookies', 'rails'])
+for (const path of ['throws', 'slow', 'missing', 'empty', 'stream', 'events', 'cookies', 'rails'])
   routes[`around/${path}`] = ['GET']
 
 /** The shop of an app whose modules Next bundles and loads once: whatever shop is open. */
@@ -90,6 +90,7 @@ const handlers = (shop: Shop): Record<string, Handler> => ({
   slow: async () => new Response(await page(shop, '/slow')),
   report: async () => new Response(await page(shop, '/report')),
   missing: async () => new Response(await page(shop, '/missing'), { status: 404 }),
+  empty: () => new Response(null, { status: 204 }),
   'users/[id]': async (_, { params }) => new Response(await shop.user((await params).id)),
   json: async (request) => Response.json({ got: await request.json() }),
   text: async (request) => new Response(await request.text()),

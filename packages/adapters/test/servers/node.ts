@@ -35,6 +35,7 @@ function listener(shop: Shop): Listener {
     response.statusCode = 404
     response.end(await page(shop, '/missing'))
   })
+  put('/empty', (_, response) => response.writeHead(204).end())
   put('/json', async (request, response) => {
     response.end(JSON.stringify({ got: JSON.parse(await bodyOf(request)) }))
   })
