@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Elysia } from 'elysia'
+import { Elysia, type Context as Elysian } from 'elysia'
 import { WebStandardAdapter } from 'elysia/adapter/web-standard'
 import { begin, giveBack, type Visit } from './halves.js'
 import { extend } from './lists.js'
@@ -20,7 +20,7 @@ type Set = { headers: Record<string, unknown>; cookie?: unknown }
 
 /** A price on a route: its `beforeHandle`, or around its handler. */
 export interface Guard extends Priced {
-  <context extends Context, result>(
+  <context extends Context = Elysian, result = unknown>(
     handler: (context: context) => result,
   ): (context: context) => Promise<Awaited<result> | Response>
   (context: Context): Promise<Response | undefined>
@@ -39,7 +39,7 @@ export interface Guard extends Priced {
  * app.get('/report', mpp.charge({ amount: '0.01' })(() => ({ data })))
  */
 export const Mpp: Adapter<Guard> = adapt((at): Guard => {
-  function guard<context extends Context, result>(
+  function guard<context extends Context = Elysian, result = unknown>(
     handler: (context: context) => result,
   ): (context: context) => Promise<Awaited<result> | Response>
   function guard(context: Context): Promise<Response | undefined>
@@ -107,15 +107,42 @@ export const payments = new Elysia({ name: '@polyrail/adapters' })
     if (visit) visit.bytes = new Uint8Array(await request.clone().arrayBuffer())
   })
   .onError({ as: 'global' }, ({ request, error }) => giveBack(visits.get(request), error))
-  .mapResponse({ as: 'global' }, async (context) => {
-    const { request, responseValue, set } = context
+  .mapResponse({ as: 'global' }, async ({ request, responseValue, set }) => {
     const visit = visits.get(request)
     const turn = visit?.turn
     if (!turn) return
+    const response = await toResponse(responseValue, set, request)
     visit.turn = undefined
-    const { mapResponse } = WebStandardAdapter.handler
-    const response = (await mapResponse(responseValue, set, request)) as Response
     // All that it said is on the response now, and Elysia would put it there once more.
     Object.assign(set, { headers: {}, cookie: undefined })
     return merge(await turn.close(response), set)
   })
+
+const { mapResponse } = WebStandardAdapter.handler
+
+/** The response that Elysia makes of what a handler returns. */
+async function toResponse(value: unknown, set: Mapped, request: Request): Promise<Response> {
+  const response = await Promise.resolve(value)
+    .then((value) => mapResponse(value, set, request) as Promise<Response>)
+    .catch((cause: unknown) => {
+      // Node takes not even an empty body with these.
+      if (BODYLESS.has(Number(set.status))) return new Response(null, set as ResponseInit)
+      throw cause
+    })
+  return response.headers.has('transfer-encoding') ? encode(response) : response
+}
+
+type Mapped = Parameters<typeof mapResponse>[1]
+
+const BODYLESS = new Set([204, 205, 304])
+
+/** What a generator yields, in bytes as a Response has them; by its header Elysia would take it for a generator again. */
+function encode(response: Response): Response {
+  const { body, headers } = response
+  headers.delete('transfer-encoding')
+  const text = new TextEncoder()
+  const bytes = new TransformStream<string | Uint8Array, Uint8Array>({
+    transform: (part, to) => to.enqueue(typeof part === 'string' ? text.encode(part) : part),
+  })
+  return new Response(body?.pipeThrough(bytes) ?? null, response)
+}

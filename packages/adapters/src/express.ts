@@ -11,7 +11,7 @@ import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
 export interface Request extends NodeRequest {
   readonly originalUrl: string
   readonly baseUrl: string
-  readonly route?: { readonly path?: unknown }
+  readonly route?: { readonly path?: unknown; readonly stack?: readonly { handle?: unknown }[] }
 }
 
 /** Express' `next`. */
@@ -19,9 +19,7 @@ export type Next = (cause?: unknown) => void
 
 /** A price on a route: middleware before the handler, or around it. */
 export interface Guard extends Priced {
-  <request extends Request, response extends NodeResponse>(
-    handler: (request: request, response: response, next: Next) => unknown,
-  ): (request: request, response: response, next: Next) => Promise<void>
+  <handler extends (...parameters: never[]) => unknown>(handler: handler): handler
   (request: Request, response: NodeResponse, next: Next): Promise<void>
 }
 
@@ -36,32 +34,37 @@ export interface Guard extends Priced {
  * app.get('/report', mpp.charge({ amount: '0.01' })((req, res) => res.json({ data })))
  */
 export const Mpp: Adapter<Guard> = adapt((at): Guard => {
-  function guard<request extends Request, response extends NodeResponse>(
-    handler: (request: request, response: response, next: Next) => unknown,
-  ): (request: request, response: response, next: Next) => Promise<void>
+  function guard<handler extends (...parameters: never[]) => unknown>(handler: handler): handler
   function guard(request: Request, response: NodeResponse, next: Next): Promise<void>
   function guard(first: Handler | Request, response?: NodeResponse, next?: Next) {
     return typeof first === 'function'
       ? around(at, first)
-      : exchange(handlerOf(at, first), visit(first, response as NodeResponse), () => next?.())
+      : exchange(handlerOf(at, first, guard), visit(first, response as NodeResponse), () =>
+          next?.(),
+        )
   }
   return Object.assign(guard, { [AT]: at })
 })
 
 type Handler = (request: Request, response: NodeResponse, next: Next) => unknown
 
-const around =
-  (at: At, handler: Handler) => (request: Request, response: NodeResponse, next: Next) =>
-    exchange(handlerOf(at, request), visit(request, response), async () => {
+function around(at: At, handler: Handler): Handler {
+  const priced: Handler = (request, response, next) =>
+    exchange(handlerOf(at, request, priced), visit(request, response), async () => {
       try {
         await handler(request, response, next)
       } catch (cause) {
         next(cause)
       }
     })
+  return priced
+}
 
-const handlerOf = (at: At, { baseUrl, route }: Request) =>
-  at(typeof route?.path === 'string' ? baseUrl + route.path : undefined)
+/** Express leaves the route that a request has passed through on it: only one that we stand on is ours. */
+function handlerOf(at: At, { baseUrl, route }: Request, priced: unknown): ReturnType<At> {
+  const isOurs = route?.stack?.some(({ handle }) => handle === priced)
+  return at(isOurs && typeof route?.path === 'string' ? baseUrl + route.path : undefined)
+}
 
 const visit = (request: Request, response: NodeResponse): exchange.Options => ({
   request,

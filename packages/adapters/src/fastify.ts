@@ -4,7 +4,8 @@
  * @module
  */
 import { pipeline, Readable, Transform } from 'node:stream'
-import { begin, giveBack, type Visit } from './halves.js'
+import { Errors } from '@polyrail/core'
+import { begin, giveBack, wentOut, type Visit } from './halves.js'
 import { extend } from './lists.js'
 import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
 
@@ -21,19 +22,22 @@ export interface Request {
 
 /** As much of Fastify's reply as is used. */
 export interface Reply {
-  readonly raw: { once(event: 'close', listener: () => void): unknown }
+  readonly raw: {
+    readonly headersSent: boolean
+    readonly statusCode: number
+    once(event: 'close', listener: () => void): unknown
+  }
   readonly statusCode: number
   code(status: number): unknown
   header(name: string, value: string | string[]): unknown
   getHeaders(): Record<string, number | string | string[] | undefined>
+  removeHeader(name: string): unknown
   send(payload: Uint8Array): unknown
 }
 
 /** A price on a route: its `preHandler`, or around its handler. */
 export interface Guard extends Priced {
-  <self, request extends Request, reply extends Reply>(
-    handler: (this: self, request: request, reply: reply) => unknown,
-  ): (this: self, request: request, reply: reply) => Promise<unknown>
+  <handler extends (this: never, ...parameters: never[]) => unknown>(handler: handler): handler
   (request: Request, reply: Reply): Promise<unknown>
 }
 
@@ -49,9 +53,9 @@ export interface Guard extends Priced {
  * app.get('/report', mpp.charge({ amount: '0.01' })(async () => ({ data })))
  */
 export const Mpp: Adapter<Guard> = adapt((at): Guard => {
-  function guard<self, request extends Request, reply extends Reply>(
-    handler: (this: self, request: request, reply: reply) => unknown,
-  ): (this: self, request: request, reply: reply) => Promise<unknown>
+  function guard<handler extends (this: never, ...parameters: never[]) => unknown>(
+    handler: handler,
+  ): handler
   function guard(request: Request, reply: Reply): Promise<unknown>
   function guard(first: Handler | Request, reply?: Reply): unknown {
     return typeof first === 'function' ? around(at, first) : before(at, first, reply as Reply)
@@ -67,7 +71,9 @@ function around(at: At, handler: Handler) {
   return async function (this: unknown, request: Request, reply: Reply): Promise<unknown> {
     if (await refuse(at, request, reply)) return reply
     try {
-      return await handler.call(this, request, reply)
+      const answer = handler.call(this, request, reply)
+      // Who returns nothing sends by and by; as an async function's, it would be the answer.
+      return answer === undefined ? reply : await answer
     } catch (cause) {
       giveBack(visits.get(request), cause)
       throw cause
@@ -82,7 +88,8 @@ const before = async (at: At, request: Request, reply: Reply): Promise<Reply | u
 async function refuse(at: At, request: Request, reply: Reply): Promise<boolean> {
   const visit = visits.get(request)
   if (!visit) throw new TypeError('Payments need app.register(payments), before the routes.')
-  const turn = await begin(at(request.routeOptions.url), requestOf(request, visit))
+  const seen = requestOf(request, visit)
+  const turn = seen ? await begin(at(request.routeOptions.url), seen) : malformed()
   if (turn instanceof Response) {
     copyHead(turn, reply)
     reply.header('set-cookie', turn.headers.getSetCookie())
@@ -90,17 +97,30 @@ async function refuse(at: At, request: Request, reply: Reply): Promise<boolean> 
     return true
   }
   visit.turn = turn
-  reply.raw.once('close', () => giveBack(visit, new Error('The visitor left.')))
+  reply.raw.once('close', () => {
+    const { headersSent, statusCode } = reply.raw
+    // Nothing but `reply.raw` has answered yet.
+    if (headersSent && statusCode < 400) wentOut(visit)
+    else giveBack(visit, new Error('The visitor left.'))
+  })
   return false
 }
 
-function requestOf(request: Request, { bytes }: Visit): globalThis.Request {
-  const { method, protocol, host, originalUrl } = request
+const malformed = () =>
+  Response.json(Errors.problem('bad-request'), {
+    status: 400,
+    headers: { 'content-type': 'application/problem+json', 'cache-control': 'no-store' },
+  })
+
+/** Nothing where the host makes no URL. */
+function requestOf(request: Request, { bytes }: Visit): globalThis.Request | undefined {
+  const url = urlOf(request)
+  if (url === undefined) return undefined
+  const { method } = request
   const headers = new Headers()
   for (const [name, value] of Object.entries(request.headers))
     if (value !== undefined && !name.startsWith(':'))
       for (const one of authorizations(request, name) ?? [value].flat()) headers.append(name, one)
-  const url = `${protocol}://${host}${originalUrl}`
   if (!hasBody(request) || method === 'GET' || method === 'HEAD')
     return new globalThis.Request(url, { method, headers })
   const body = (bytes ?? '') as BodyInit
@@ -108,6 +128,13 @@ function requestOf(request: Request, { bytes }: Visit): globalThis.Request {
   // A body that nobody has kept cannot be bound, and core says so to whoever does not opt out.
   if (!bytes) void seen.text()
   return seen
+}
+
+function urlOf({ protocol, host, originalUrl }: Request): string | undefined {
+  // A request line may carry a whole URL; only its path counts.
+  const path = originalUrl.replace(/^[a-z]+:\/\/[^/?#]*/i, '')
+  const url = `${protocol}://${host}${path.startsWith('/') ? '' : '/'}${path}`
+  return /^[\w.:[\]-]+$/.test(host) && URL.canParse(url) ? url : undefined
 }
 
 /** Of several, Node keeps the first and says nothing. */
@@ -130,6 +157,7 @@ function copyHead(response: Response, reply: Reply): void {
 
 /** As much of Fastify's instance as is used. */
 export interface Instance {
+  addHook(name: 'onError', hook: (request: Request, reply: Reply) => Promise<void>): unknown
   addHook(name: 'preParsing', hook: (...visit: Passing<object>) => Promise<object>): unknown
   addHook(name: 'onSend', hook: (...visit: Passing<unknown>) => Promise<unknown>): unknown
 }
@@ -147,6 +175,7 @@ export const payments: (app: Instance, options: object, done: () => void) => voi
   (app: Instance, _options: object, done: () => void): void => {
     app.addHook('preParsing', prepare)
     app.addHook('onSend', deliver)
+    app.addHook('onError', withdraw)
     done()
   },
   // As Fastify has it for plugins that are not for one part of the application.
@@ -181,12 +210,18 @@ async function deliver(request: Request, reply: Reply, payload: unknown): Promis
   const visit = visits.get(request)
   const turn = visit?.turn
   if (!turn) return payload
+  const response = responseOf(reply, payload)
   visit.turn = undefined
-  const answer = await turn.close(responseOf(reply, payload))
+  const answer = await turn.close(response)
   copyHead(answer, reply)
   if (payload instanceof Response) reply.header('set-cookie', answer.headers.getSetCookie())
   if (answer.body === null) return payload == null ? payload : ''
   return isWhole(payload) ? Buffer.from(await answer.arrayBuffer()) : answer.body
+}
+
+/** A hook that comes after ours may fail, and make an error page of the answer. */
+async function withdraw(_request: Request, reply: Reply): Promise<void> {
+  reply.removeHeader('payment-receipt')
 }
 
 type Streaming = { readonly pipe?: unknown; readonly getReader?: unknown }
@@ -199,8 +234,11 @@ function responseOf(reply: Reply, payload: unknown): Response {
   const headers = new Headers()
   for (const [name, value] of Object.entries(reply.getHeaders()))
     for (const one of [value].flat()) if (one !== undefined) headers.append(name, String(one))
-  return new Response(bodyOf(payload), { status: reply.statusCode, headers })
+  const { statusCode: status } = reply
+  return new Response(BODYLESS.has(status) ? null : bodyOf(payload), { status, headers })
 }
+
+const BODYLESS = new Set([204, 205, 304])
 
 function bodyOf(payload: unknown): BodyInit | null {
   if (payload == null || isWhole(payload)) return (payload ?? null) as BodyInit | null

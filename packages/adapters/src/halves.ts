@@ -47,3 +47,12 @@ export function giveBack(visit: Visit | undefined, cause: unknown): void {
   visit?.turn?.fail(cause)
   if (visit) visit.turn = undefined
 }
+
+/** Closes a visit whose answer has gone out past the framework: nothing of it is kept, and it is not due again. */
+export async function wentOut(visit: Visit): Promise<void> {
+  const { turn } = visit
+  visit.turn = undefined
+  const headers = { 'content-type': 'text/event-stream' }
+  const answer = await turn?.close(new Response(new ReadableStream(), { headers }))
+  await answer?.body?.cancel()
+}

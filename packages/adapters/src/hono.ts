@@ -3,17 +3,14 @@
  *
  * @module
  */
-import type { Context, Env, Handler, Input, Next } from 'hono'
+import type { Context, Handler, MiddlewareHandler, Next } from 'hono'
 import { routePath } from 'hono/route'
 import { extend } from './lists.js'
 import { adapt, AT, type Adapter, type At, type Priced } from './routes.js'
 
 /** A price on a route: middleware before the handler, or around it. */
-export interface Guard extends Priced {
-  <env extends Env, path extends string, input extends Input>(
-    handler: Handler<env, path, input>,
-  ): Handler<env, path, input, Promise<Response>>
-  (context: Context, next: Next): Promise<Response | void>
+export interface Guard extends Priced, MiddlewareHandler {
+  <handler extends (context: never, next: Next) => unknown>(handler: handler): handler
 }
 
 /**
@@ -27,9 +24,7 @@ export interface Guard extends Priced {
  * app.get('/report', mpp.charge({ amount: '0.01' })((c) => c.json({ data })))
  */
 export const Mpp: Adapter<Guard> = adapt((at): Guard => {
-  function guard<env extends Env, path extends string, input extends Input>(
-    handler: Handler<env, path, input>,
-  ): Handler<env, path, input, Promise<Response>>
+  function guard<handler extends (context: never, next: Next) => unknown>(handler: handler): handler
   function guard(context: Context, next: Next): Promise<Response | void>
   function guard(first: Handler | Context, next?: Next) {
     return typeof first === 'function'
@@ -45,7 +40,7 @@ async function before(at: At, context: Context, next: Next): Promise<Response | 
     const answer = await pay(at, context, async () => {
       await next()
       if (context.error) throw context.error
-      return context.res
+      return answerOf(context)
     })
     if (!context.finalized) return keepLists(context, answer)
     // Hono would put the headers of the old response over those of the new.
@@ -61,8 +56,14 @@ async function around(
   context: Context,
   handler: () => Response | Promise<Response | void> | void,
 ): Promise<Response> {
-  const answer = await pay(at, context, async () => (await handler()) ?? context.res)
+  const answer = await pay(at, context, async () => (await handler()) ?? answerOf(context))
   return keepLists(context, answer)
+}
+
+/** Asked for a response where there is none, Hono makes an empty page. */
+function answerOf(context: Context): Response {
+  if (context.finalized) return context.res
+  throw new TypeError('There is no answer to the paid request: return a Response.')
 }
 
 async function pay(

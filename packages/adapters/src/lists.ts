@@ -11,6 +11,10 @@ const LISTS = new Set(['vary', 'access-control-expose-headers'])
  * @returns What the header is to be.
  */
 export function extend(name: string, there: unknown, ours: string): string {
-  const begun = LISTS.has(name.toLowerCase()) ? String(there ?? '') : ''
-  return ours.includes(begun) ? ours : `${begun}, ${ours}`
+  if (there == null || !LISTS.has(name.toLowerCase())) return ours
+  const said = entriesOf(ours)
+  const missing = entriesOf(String(there)).filter((entry) => !said.includes(entry))
+  return [...missing, ours].join(', ')
 }
+
+const entriesOf = (list: string): string[] => list.split(',').map((entry) => entry.trim())

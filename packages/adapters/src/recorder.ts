@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import type { Wire } from './wire.js'
 
@@ -56,16 +57,31 @@ class Tape {
       writeHead: (status: number, ...rest: unknown[]) =>
         wire.isSending
           ? through(wire.original.writeHead, [status, ...rest])
-          : this.head(status, rest.at(-1) as Given),
+          : this.head(status, (typeof rest[0] === 'string' ? rest[1] : rest[0]) as Given),
       write: (...parameters: unknown[]) =>
         wire.isWriting ? through(wire.original.write, parameters) : this.write(parameters),
       end: (...parameters: unknown[]) =>
         wire.isWriting ? through(wire.original.end, parameters) : this.end(parameters),
       flushHeaders: () => this.start(),
+      // Compression before us takes who waits for `drain` to a stream of its own.
+      on: (event: string, listener: Callback) =>
+        through(event === 'drain' ? EventEmitter.prototype.on : wire.original.on, [
+          event,
+          listener,
+        ]),
     })
+    const own = (name: keyof ServerResponse) =>
+      Reflect.get(Object.getPrototypeOf(response) as object, name, response) as unknown
+    // What was put before us asks too, when it is about to write to the visitor.
     Object.defineProperties(response, {
-      headersSent: { configurable: true, get: () => this.hasHead },
-      writableEnded: { configurable: true, get: () => this.isOver },
+      headersSent: {
+        configurable: true,
+        get: () => (wire.isWriting ? own('headersSent') : this.hasHead),
+      },
+      writableEnded: {
+        configurable: true,
+        get: () => (wire.isWriting ? own('writableEnded') : this.isOver),
+      },
     })
     // Whoever reads the answer gets to stop reading first: what a visitor broke off is not an answer that broke.
     response.once('close', () => setImmediate(() => this.leave()))
@@ -83,8 +99,10 @@ class Tape {
     if (this.hasHead) return response
     response.statusCode = status
     setHeaders(response, given)
+    // Throws for a status that no web-standard response has: nothing has been said by then.
+    const answer = new Response(this.open(), { status, headers: headersOf(response) })
     this.hasHead = true
-    this.ready(new Response(this.open(), { status, headers: headersOf(response) }))
+    this.ready(answer)
     return response
   }
 
@@ -109,8 +127,9 @@ class Tape {
   }
 
   private write(parameters: unknown[]): boolean {
+    const bytes = bytesIn(parameters)
     this.start()
-    this.push(parameters)
+    this.push(bytes)
     const done = callbackIn(parameters)
     if (done) queueMicrotask(done)
     this.isFull = (this.body?.desiredSize ?? 1) <= 0
@@ -119,22 +138,18 @@ class Tape {
 
   private end(parameters: unknown[]): ServerResponse {
     const { response } = this
+    const bytes = bytesIn(parameters)
     const done = callbackIn(parameters)
     if (done) response.once('finish', done)
     this.start()
-    this.push(parameters)
+    this.push(bytes)
     if (!this.isOver) this.body?.close()
     this.isOver = true
     return response
   }
 
-  private push([chunk, encoding]: unknown[]): void {
-    if (this.isOver || chunk == null || typeof chunk === 'function') return
-    const bytes =
-      typeof chunk === 'string'
-        ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
-        : (chunk as Uint8Array)
-    if (bytes.length > 0) this.body?.enqueue(bytes)
+  private push(bytes: Uint8Array | undefined): void {
+    if (!this.isOver && bytes && bytes.length > 0) this.body?.enqueue(bytes)
   }
 
   private drain(): void {
@@ -158,6 +173,18 @@ const BODYLESS = new Set([204, 205, 304])
 
 const callbackIn = (parameters: unknown[]): Callback | undefined =>
   parameters.find((parameter): parameter is Callback => typeof parameter === 'function')
+
+/**
+ * What `write` and `end` are given, copied: an application may use its buffer again once it is told that it may go on.
+ *
+ * @throws TypeError for what is neither text nor bytes, as Node does.
+ */
+function bytesIn([chunk, encoding]: unknown[]): Uint8Array | undefined {
+  if (chunk == null || typeof chunk === 'function') return undefined
+  return typeof chunk === 'string'
+    ? Buffer.from(chunk, typeof encoding === 'string' ? (encoding as BufferEncoding) : 'utf8')
+    : Buffer.from(chunk as Uint8Array)
+}
 
 /** As `writeHead` takes them: an object, or names and values in turn. */
 function setHeaders(response: ServerResponse, given: Given): void {

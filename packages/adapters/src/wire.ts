@@ -12,7 +12,7 @@ type Method = (...parameters: never[]) => unknown
 /** Keeps the methods that a recorder replaces. */
 export class Wire implements NodeResponse {
   readonly response: ServerResponse
-  readonly original: { writeHead: Method; write: Method; end: Method }
+  readonly original: { writeHead: Method; write: Method; end: Method; on: Method }
   /** From here on what Node calls by itself, such as `writeHead`, is meant for the visitor. */
   isSending = false
   /** True while a method of the wire runs: over HTTP/2 Node's `end` calls `write`. */
@@ -21,9 +21,9 @@ export class Wire implements NodeResponse {
   isPretending = false
 
   constructor(response: ServerResponse) {
-    const { writeHead, write, end } = response
+    const { writeHead, write, end, on } = response
     this.response = response
-    this.original = { writeHead, write, end }
+    this.original = { writeHead, write, end, on }
   }
 
   get statusCode(): number {
@@ -69,9 +69,10 @@ export class Wire implements NodeResponse {
   }
 
   on(event: string, listener: () => void): unknown {
-    return this.response.on(event, () => {
+    const heard = () => {
       if (!this.isPretending) listener()
-    })
+    }
+    return Reflect.apply(this.original.on, this.response, [event, heard])
   }
   once(event: string, listener: () => void): unknown {
     return this.response.once(event, listener)

@@ -8,7 +8,7 @@ import { hono, hono1 } from './servers/hono.js'
 import { next } from './servers/next.js'
 import { node } from './servers/node.js'
 import { createShop, words, type Opened, type Shop } from './shop.js'
-import { ask as asks, leave, leave2, pay, type Answer, type Visit } from './visit.js'
+import { ask as asks, firstLine, leave, leave2, pay, type Answer, type Visit } from './visit.js'
 
 const frameworks = [hono, hono1, express5, fastify, elysia, next, node]
 
@@ -141,6 +141,13 @@ describe.each(rows)('$title over $protocol', ({ framework, protocol }) => {
       expect([shop.runs.length, shop.settled.length]).toEqual([2, 1])
     })
 
+    test('an answer without a body is one, also when it is given again', async () => {
+      const { answer, again } = await buy(`/${form}/empty`)
+      expect([answer.status, answer.text, receiptOf(answer)?.status]).toEqual([204, '', 'success'])
+      expect((await again()).status).toBe(records ? 204 : 402)
+      expect(shop.settled).toHaveLength(1)
+    })
+
     test.each(['stream', 'events'])('%s passes through as it comes', async (kind) => {
       const parts: number[] = []
       const begun = performance.now()
@@ -205,8 +212,11 @@ describe.each(rows)('$title over $protocol', ({ framework, protocol }) => {
         const exposed = headers['access-control-expose-headers']?.join()
         expect(exposed).toContain('WWW-Authenticate')
         expect(exposed).toContain('Payment-Receipt')
-        if (framework.hasMiddleware) expect(exposed).toContain('X-Own')
-        expect(headers['vary']?.join()).toContain('Authorization')
+        const varies = headers['vary']?.join().split(/, ?/) ?? []
+        expect(varies).toContain('Authorization')
+        if (!framework.hasMiddleware) continue
+        expect(exposed).toContain('X-Own')
+        expect(varies).toEqual(expect.arrayContaining(['Origin', 'Accept']))
       }
     })
 
@@ -251,6 +261,21 @@ describe.each(rows)('$title over $protocol', ({ framework, protocol }) => {
       }
     })
   })
+
+  if (protocol === 'HTTP/1.1')
+    test('no Host header and no request target is an error of the server', async () => {
+      const hosts = ['', 'a b', 'user:word@127.0.0.1', '[::1', '127.0.0.1:99999', 'x/y', 'é']
+      for (const host of hosts) {
+        const line = await firstLine(opened.origin, `GET /around/page HTTP/1.1\r\nHost: ${host}`)
+        expect([host, line]).toEqual([host, expect.stringMatching(/ [1-4]\d\d /)])
+      }
+      const { host } = new URL(opened.origin)
+      for (const target of [`http://${host}/around/page`, '?', '/around/page#x', '\\around']) {
+        const line = await firstLine(opened.origin, `GET ${target} HTTP/1.1\r\nHost: ${host}`)
+        expect([target, line]).toEqual([target, expect.stringMatching(/ [1-4]\d\d /)])
+      }
+      expect([shop.runs, shop.settled]).toEqual([[], []])
+    })
 
   test('what is mounted twice is two routes', async () => {
     const [one, two] = [

@@ -188,6 +188,18 @@ describe('Express', () => {
     expect((await ask(`${origin}/c/report`, { headers: { authorization } })).status).toBe(200)
   })
 
+  test('a route that the request has passed through is not the route of a price that comes after', async () => {
+    const { shop, charge } = mpp()
+    const app = express()
+    app.all('/:page', (_request, _response, next) => next())
+    app.use(charge)
+    app.get('/:page', ({ params }, response) => void response.send(params.page))
+    const { origin, buy } = await serve(app)
+    const headers = { authorization: pay(await ask(`${origin}/one`)) }
+    expect([(await ask(`${origin}/two`, { headers })).status, shop.settled]).toEqual([402, []])
+    expect((await buy('/two')).answer.text).toBe('two')
+  })
+
   test('files, redirects and pages of other middleware are answers too', async () => {
     const { charge } = mpp()
     const folder = mkdtempSync(join(tmpdir(), 'polyrail-files-'))
@@ -339,4 +351,54 @@ test('Elysia: what a handler returns is recorded as Elysia would send it', async
       '1',
     ])
   }
+})
+
+describe('Next.js, whose server puts its own name into the URL of a request', () => {
+  const shop = () => {
+    const made = createShop()
+    const page = async (request: Request) => new Response(`${request.url} ${await request.text()}`)
+    return { ...made, route: Nexting.create(made.config).points.charge(price)(page) }
+  }
+  /** As `next start` shows a visit to a host, on a port of its own. */
+  const visit = (port: number, host: string, more: Record<string, string> = {}) =>
+    new Request(`https://localhost:${port}/page`, {
+      method: 'POST',
+      headers: { host, 'x-forwarded-proto': 'https', ...more },
+      body: 'an order',
+    })
+  const payFor = (answer: Response) => {
+    const challenges = Challenge.parse(answer.headers)
+    return pay({ status: answer.status, headers: {}, text: '', challenges })
+  }
+
+  test('a payment is good at every server of the host, whichever port it has, and at no other host (threat 6)', async () => {
+    const { route, settled } = shop()
+    const authorization = payFor(await route(visit(3000, 'api.example.com')))
+    const elsewhere = await route(visit(3000, 'other.example.com', { authorization }))
+    expect([elsewhere.status, settled.length]).toEqual([402, 0])
+    const answer = await route(visit(3001, 'api.example.com', { authorization }))
+    // The application sees the request as it came.
+    expect([answer.status, await answer.text()]).toEqual([
+      200,
+      'https://localhost:3001/page an order',
+    ])
+    const again = await route(visit(3002, 'api.example.com', { authorization }))
+    expect([again.status, settled.length]).toEqual([200, 1])
+  })
+
+  test('plain http is refused to all but this machine', async () => {
+    const { route } = shop()
+    const statusOf = async (host: string) => {
+      const headers = { host, 'x-forwarded-proto': 'http' }
+      return (await route(new Request('http://localhost:3000/page', { headers }))).status
+    }
+    expect(await statusOf('api.example.com')).toBe(403)
+    expect([await statusOf('localhost:3000'), await statusOf('127.0.0.1:3000')]).toEqual([402, 402])
+  })
+
+  test('a host that makes no URL is not taken for one', async () => {
+    const { route } = shop()
+    for (const host of ['a b', 'x/y?z', '[', 'host:99999'])
+      expect((await route(visit(3000, host))).status).toBe(402)
+  })
 })

@@ -1,5 +1,5 @@
 /** The shop that every framework builds: its rails, its books, and what the tests do to it from outside. */
-import { Method, Store } from '@polyrail/core/server'
+import { Method, Store, type Outcome } from '@polyrail/core/server'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import { z } from 'zod'
 
@@ -13,13 +13,26 @@ const silver = Method.from({ name: 'silver', intent: 'charge', schema })
 
 export const price = { amount: '10', currency: 'pts' }
 
+type Presented = { credential: { payload: { token: string } } }
+type Setting = {
+  /** What moves the money in the shop's stead. */
+  hooks?: {
+    replayKey(presented: Presented): string
+    settle(presented: Presented): Promise<{ reference: string }>
+    reconcile(presented: Presented): Promise<Outcome.Outcome>
+  }
+  store?: Store.Store
+  deadlines?: { settle: number; wait: number; lease: number }
+  /** Makes the page of a user. */
+  user?(id: string): Promise<string>
+}
+
 /** Keeps its books in plain sight. */
-export function createShop() {
+export function createShop(setting: Setting = {}) {
   const settled: string[] = []
-  const hooks = {
-    replayKey: ({ credential }: { credential: { payload: { token: string } } }) =>
-      credential.payload.token,
-    settle: async ({ credential }: { credential: { payload: { token: string } } }) => {
+  const hooks = setting.hooks ?? {
+    replayKey: ({ credential }: Presented) => credential.payload.token,
+    settle: async ({ credential }: Presented) => {
       settled.push(credential.payload.token)
       return { reference: credential.payload.token }
     },
@@ -38,12 +51,13 @@ export function createShop() {
     /** What `/slow` waits for, and how the tests know that it does. */
     works: () => undefined as void,
     goesOn: Promise.resolve() as Promise<unknown>,
+    user: setting.user ?? (async (id: string) => `user ${id}`),
     config: {
       methods,
       realm: 'api.example.com',
       secretKey: 'a secret of tests, forty bytes and longer',
-      store: Store.memory(),
-      deadlines: { settle: 1000, wait: 1200, lease: 30_000 },
+      store: setting.store ?? Store.memory(),
+      deadlines: setting.deadlines ?? { settle: 1000, wait: 1200, lease: 30_000 },
     },
   }
 }

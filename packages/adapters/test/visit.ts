@@ -1,12 +1,15 @@
 /** Visitors: paths and bodies as they are, over HTTP/1.1 and HTTP/2. */
 import http from 'node:http'
 import http2 from 'node:http2'
+import net from 'node:net'
 import { Challenge, Credential } from '@polyrail/core'
 
 export type Visit = {
   method?: string
   headers?: Record<string, string>
   body?: string
+  /** Of the answer's body; UTF-8 unless it says otherwise. */
+  encoding?: BufferEncoding
   /** Called with each part of the answer's body. */
   onPart?: (part: string) => void
 }
@@ -36,7 +39,7 @@ function answerOf(status: number, raw: Iterable<readonly [string, string]>, text
   return { status, headers, text, challenges }
 }
 
-const overHttp1: Ask = (url, { method = 'GET', headers = {}, body, onPart } = {}) =>
+const overHttp1: Ask = (url, { method = 'GET', headers = {}, body, encoding, onPart } = {}) =>
   new Promise((answered, failed) => {
     const [origin, path] = split(url)
     const length = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) }
@@ -49,9 +52,10 @@ const overHttp1: Ask = (url, { method = 'GET', headers = {}, body, onPart } = {}
         )
         let text = ''
         try {
-          for await (const part of response) {
-            text += String(part)
-            onPart?.(String(part))
+          for await (const bytes of response) {
+            const part = (bytes as Buffer).toString(encoding)
+            text += part
+            onPart?.(part)
           }
           answered(answerOf(response.statusCode ?? 0, pairs, text))
         } catch (cause) {
@@ -119,4 +123,18 @@ export async function leave2(url: string, authorization: string, moment: Promise
     stream.on('close', closed).close(http2.constants.NGHTTP2_CANCEL)
   })
   session.destroy()
+}
+
+/** Sends the head of a request as it is written, and gives the first line of what comes back. */
+export function firstLine(origin: string, head: string): Promise<string> {
+  const { hostname, port } = new URL(origin)
+  return new Promise((answered, failed) => {
+    const socket = net.connect(Number(port), hostname)
+    socket.on('error', failed).on('close', () => answered(''))
+    socket.once('data', (line) => {
+      answered(line.toString('latin1').split('\r\n', 1)[0] as string)
+      socket.destroy()
+    })
+    socket.end(`${head}\r\nConnection: close\r\n\r\n`, 'latin1')
+  })
 }

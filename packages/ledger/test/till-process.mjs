@@ -7,62 +7,15 @@
  * @module
  */
 import { createServer } from 'node:http'
-import { Method, Mpp, Outcome } from '@polyrail/core/server'
+import { Mpp } from '@polyrail/core/server'
 import { postgres } from '@polyrail/ledger/postgres'
 import { sqlite as ledgerFile } from '@polyrail/ledger/sqlite'
 import { sqlite as storeFile } from '@polyrail/stores/sqlite'
+import { ask, coin } from '@polyrail/street/coin'
 import Database from 'libsql'
 import pg from 'pg'
 
 const [file = '', place = '', settle = '', lease = '', wait = ''] = process.argv.slice(2)
-
-/** @type {Map<number, (answer: any) => void>} */
-const asked = new Map()
-let questions = 0
-
-/**
- * Asks the parent.
- *
- * @param {'settle' | 'find' | 'deliver'} question
- * @param {string} token
- * @returns {Promise<any>}
- */
-const ask = (question, token) =>
-  new Promise((resolve) => {
-    asked.set((questions += 1), resolve)
-    process.send?.({ question, token, number: questions })
-  })
-process.on('message', (/** @type {any} */ { number, answer }) => {
-  asked.get(number)?.(answer)
-  asked.delete(number)
-})
-process.on('disconnect', () => process.exit())
-
-/** @type {Method.Schema<Record<string, string>>} */
-const schema = {
-  '~standard': {
-    version: 1,
-    vendor: 'polyrail',
-    validate: (value) => ({ value: /** @type {Record<string, string>} */ (value) }),
-  },
-}
-const coin = Method.from({
-  name: 'coin',
-  intent: 'charge',
-  schema: { request: schema, credential: { payload: schema } },
-})
-const rail = Method.toServer(coin, {
-  replayKey: ({ credential }) => credential.payload['token'] ?? '',
-  settle: async ({ credential }) => ({
-    reference: await ask('settle', credential.payload['token'] ?? ''),
-  }),
-  async reconcile({ credential }) {
-    const reference = await ask('find', credential.payload['token'] ?? '')
-    return reference === null
-      ? Outcome.unsettled({ retryAfter: 0 })
-      : Outcome.settled({ reference })
-  },
-})
 
 function openLedger() {
   if (!place.startsWith('postgres://')) return ledgerFile(new Database(place))
@@ -72,7 +25,7 @@ function openLedger() {
 }
 
 const mpp = Mpp.create({
-  methods: [rail],
+  methods: [coin],
   realm: 'shop.example',
   secretKey: 'a-secret-for-tests-of-more-than-32-bytes',
   store: storeFile(new Database(file)),

@@ -6,57 +6,10 @@
  * @module
  */
 import { createServer } from 'node:http'
-import { Method, Mpp, Outcome, Store } from '@polyrail/core/server'
+import { Mpp, Store } from '@polyrail/core/server'
+import { ask, coin } from '@polyrail/street/coin'
 
 const [kind = '', where = '', settle = '', lease = '', wait = ''] = process.argv.slice(2)
-
-/** @type {Map<number, (answer: any) => void>} */
-const asked = new Map()
-let questions = 0
-
-/**
- * Asks the parent.
- *
- * @param {'settle' | 'find' | 'deliver'} question
- * @param {string} token
- * @returns {Promise<any>}
- */
-const ask = (question, token) =>
-  new Promise((resolve) => {
-    asked.set((questions += 1), resolve)
-    process.send?.({ question, token, number: questions })
-  })
-process.on('message', (/** @type {any} */ { number, answer }) => {
-  asked.get(number)?.(answer)
-  asked.delete(number)
-})
-process.on('disconnect', () => process.exit())
-
-/** @type {Method.Schema<Record<string, string>>} */
-const schema = {
-  '~standard': {
-    version: 1,
-    vendor: 'polyrail',
-    validate: (value) => ({ value: /** @type {Record<string, string>} */ (value) }),
-  },
-}
-const coin = Method.from({
-  name: 'coin',
-  intent: 'charge',
-  schema: { request: schema, credential: { payload: schema } },
-})
-const rail = Method.toServer(coin, {
-  replayKey: ({ credential }) => credential.payload['token'] ?? '',
-  settle: async ({ credential }) => ({
-    reference: await ask('settle', credential.payload['token'] ?? ''),
-  }),
-  async reconcile({ credential }) {
-    const reference = await ask('find', credential.payload['token'] ?? '')
-    return reference === null
-      ? Outcome.unsettled({ retryAfter: 0 })
-      : Outcome.settled({ reference })
-  },
-})
 
 /** @type {Record<string, () => Promise<import('@polyrail/core').Store.Store>>} */
 const stores = {
@@ -94,7 +47,7 @@ if (!store) throw new Error(`there is no store "${kind}"`)
 await store.get('warm')
 
 const mpp = Mpp.create({
-  methods: [rail],
+  methods: [coin],
   realm: 'shop.example',
   secretKey: 'a-secret-for-tests-of-more-than-32-bytes',
   store,

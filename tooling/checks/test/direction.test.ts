@@ -14,9 +14,9 @@ const allowed: Record<string, { runs: readonly string[]; tests: readonly string[
   conformance: { runs: ['core'], tests: ['settings'] },
   rail: { runs: ['core'], tests: ['settings', 'conformance', 'sandbox'] },
   sandbox: { runs: [], tests: ['settings'] },
-  store: { runs: ['core'], tests: ['settings', 'conformance'] },
-  ledger: { runs: ['core'], tests: ['settings', 'store'] },
-  edge: { runs: ['core', 'conformance'], tests: ['settings', 'sandbox'] },
+  store: { runs: ['core'], tests: ['settings', 'conformance', 'street'] },
+  ledger: { runs: ['core'], tests: ['settings', 'store', 'street'] },
+  edge: { runs: ['core', 'conformance'], tests: ['settings', 'sandbox', 'store', 'street'] },
   cli: { runs: ['core', 'conformance', 'edge'], tests: ['settings', 'sandbox'] },
 }
 

@@ -1,7 +1,16 @@
 import { node } from '@elysiajs/node'
 import { Mpp, payments } from '@polyrail/adapters/elysia'
 import { Elysia, type Context } from 'elysia'
-import { events, page, price, slowly, stream, type Framework, type Shop } from '../shop.js'
+import {
+  events,
+  page,
+  price,
+  slowly,
+  stream,
+  type Framework,
+  type Opened,
+  type Shop,
+} from '../shop.js'
 
 type Handler = (context: Context & { route: string }) => unknown
 
@@ -16,11 +25,11 @@ function app(shop: Shop) {
     .use(payments)
     .onRequest(({ set }) => {
       set.headers['access-control-allow-origin'] = 'https://shop.example'
-      set.headers['vary'] = 'Origin'
+      set.headers['vary'] = 'Origin, Accept'
       set.headers['access-control-expose-headers'] = 'X-Own'
     })
     .onError(({ code, status }) =>
-      code === 'NOT_FOUND' ? undefined : status(500, 'a page of errors'),
+      code === 'NOT_FOUND' || code === 'PARSE' ? undefined : status(500, 'a page of errors'),
     )
   const put = (method: string, path: string, handler: Handler, guard = charge) => {
     app.route(method, `/before${path}`, handler, { beforeHandle: guard })
@@ -28,8 +37,9 @@ function app(shop: Shop) {
   }
   put('ALL', '/page', () => page(shop, '/page'))
   for (const path of ['/throws', '/slow']) put('GET', path, () => page(shop, path))
-  put('GET', '/users/:id', ({ params }) => `user ${params['id']}`)
+  put('GET', '/users/:id', ({ params }) => shop.user(params['id'] ?? ''))
   put('GET', '/missing', async ({ status }) => status(404, await page(shop, '/missing')))
+  put('GET', '/empty', ({ set }) => void (set.status = 204))
   put('POST', '/json', ({ body }) => ({ got: body }))
   put('POST', '/text', ({ body }) => body)
   put('GET', '/stream', () => new Response(stream(slowly())))
@@ -54,6 +64,21 @@ function app(shop: Shop) {
   return app
 }
 
+type Listening = {
+  listen(options: object, listening: (server: unknown) => Promise<void>): unknown
+}
+
+/** Opens an app of the Node adapter. */
+export const openElysia = (app: Listening): Promise<Opened> =>
+  new Promise((opened) => {
+    // What the Node adapter tells of its server does not know the port.
+    app.listen({ port: 0, hostname: '127.0.0.1' }, async (server) => {
+      const { raw } = server as { raw: Raw }
+      await raw.ready()
+      opened({ origin: String(raw.url).replace(/\/$/, ''), close: () => raw.close(true) })
+    })
+  })
+
 export const elysia: Framework = {
   name: 'Elysia',
   hasPatterns: true,
@@ -61,13 +86,5 @@ export const elysia: Framework = {
   forms: ['before', 'around'],
   recordsBefore: true,
   protocols: ['HTTP/1.1'],
-  open: (shop) =>
-    new Promise((opened) => {
-      // What the Node adapter tells of its server does not know the port.
-      app(shop).listen({ port: 0, hostname: '127.0.0.1' }, async (server) => {
-        const { raw } = server as unknown as { raw: Raw }
-        await raw.ready()
-        opened({ origin: String(raw.url).replace(/\/$/, ''), close: () => raw.close(true) })
-      })
-    }),
+  open: (shop) => openElysia(app(shop)),
 }

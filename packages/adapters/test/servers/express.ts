@@ -14,17 +14,20 @@ function app(shop: Shop): express.Express {
   }
   app.use((_, response, next) => {
     response.set('access-control-allow-origin', 'https://shop.example')
-    response.set('vary', 'Origin').set('access-control-expose-headers', 'X-Own')
+    response.set('vary', 'Origin, Accept').set('access-control-expose-headers', 'X-Own')
     next()
   })
   app.use(express.json({ verify: keepBody }))
   put('all', '/page', async (_, response) => void response.send(await page(shop, '/page')))
   for (const path of ['/throws', '/slow'])
     put('get', path, async (_, response) => void response.send(await page(shop, path)))
-  put('get', '/users/:id', ({ params }, response) => void response.send(`user ${params['id']}`))
+  put('get', '/users/:id', async ({ params }, response) => {
+    response.send(await shop.user(String(params['id'])))
+  })
   put('get', '/missing', async (_, response) => {
     response.status(404).send(await page(shop, '/missing'))
   })
+  put('get', '/empty', (_, response) => void response.sendStatus(204))
   put('post', '/json', ({ body }, response) => void response.json({ got: body }))
   const text = express.text()
   put('post', '/text', (request, response) =>

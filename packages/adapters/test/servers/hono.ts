@@ -24,7 +24,7 @@ function app(shop: Shop): Hono {
   }
   app.use((c, next) => {
     c.header('access-control-allow-origin', 'https://shop.example')
-    c.header('vary', 'Origin')
+    c.header('vary', 'Origin, Accept')
     c.header('access-control-expose-headers', 'X-Own')
     return next()
   })
@@ -32,8 +32,9 @@ function app(shop: Shop): Hono {
   put('ALL', '/page', async (c) => c.text(await page(shop, '/page')))
   for (const path of ['/throws', '/slow'])
     put('GET', path, async (c) => c.text(await page(shop, path)))
-  put('GET', '/users/:id', async (c) => c.text(`user ${c.req.param('id')}`))
+  put('GET', '/users/:id', async (c) => c.text(await shop.user(c.req.param('id') ?? '')))
   put('GET', '/missing', async (c) => c.text(await page(shop, '/missing'), 404))
+  put('GET', '/empty', (c) => c.body(null, 204))
   put('POST', '/json', async (c) => c.json({ got: await c.req.json() }))
   put('POST', '/text', async (c) => c.text(await c.req.text()))
   put('GET', '/stream', (c) => c.body(stream(slowly())))

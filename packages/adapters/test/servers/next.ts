@@ -9,7 +9,10 @@ import { events, listen, page, price, slowly, stream, type Framework, type Shop 
 
 const home = fileURLToPath(new URL('../../', import.meta.url))
 /** Where `@polyrail/adapters` is the package itself, and nothing is committed. */
-const app = join(home, 'node_modules', '.cache', 'next-shop')
+const folderOf = (name: string) => join(home, 'node_modules', '.cache', name)
+
+/** Next's own program. */
+export const program = createRequire(import.meta.url).resolve('next/dist/bin/next')
 
 const methods = ['GET', 'POST', 'DELETE', 'PATCH', 'OPTIONS']
 const routes: Record<string, string[]> = {
@@ -20,7 +23,7 @@ const routes: Record<string, string[]> = {
   'one/report': ['GET'],
   'two/report': ['GET'],
 }
-for (const path of ['throws', 'slow', 'missing', 'stream', 'events', 'cookies', 'rails'])
+for (const path of ['throws', 'slow', 'missing', 'empty', 'stream', 'events', 'cookies', 'rails'])
   routes[`around/${path}`] = ['GET']
 
 /** The shop of an app whose modules Next bundles and loads once: whatever shop is open. */
@@ -61,7 +64,7 @@ const config = `export default {
 }
 `
 
-function write(): void {
+function write(app: string): void {
   rmSync(app, { recursive: true, force: true })
   const put = (file: string, text: string) => {
     mkdirSync(dirname(join(app, file)), { recursive: true })
@@ -87,7 +90,8 @@ const handlers = (shop: Shop): Record<string, Handler> => ({
   slow: async () => new Response(await page(shop, '/slow')),
   report: async () => new Response(await page(shop, '/report')),
   missing: async () => new Response(await page(shop, '/missing'), { status: 404 }),
-  'users/[id]': async (_, { params }) => new Response(`user ${(await params).id}`),
+  empty: () => new Response(null, { status: 204 }),
+  'users/[id]': async (_, { params }) => new Response(await shop.user((await params).id)),
   json: async (request) => Response.json({ got: await request.json() }),
   text: async (request) => new Response(await request.text()),
   stream: () => new Response(stream(slowly())),
@@ -103,18 +107,27 @@ const handlers = (shop: Shop): Record<string, Handler> => ({
   rails: () => new Response('the page'),
 })
 
+/** Builds the app into a folder of this name. */
+export async function build(name: string): Promise<string> {
+  const app = folderOf(name)
+  write(app)
+  const env = { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' } as const
+  await promisify(execFile)(process.execPath, [program, 'build', app], { env, cwd: app })
+  return app
+}
+
+/** Makes a shop that of the apps of this process. */
+export const place = (shop: Shop): unknown =>
+  Object.assign(globalThis, { polyrail: { shop, handlers: handlers(shop), price } })
+
 let running: Promise<RequestListener> | undefined
 
 async function start(): Promise<RequestListener> {
-  write()
-  const require = createRequire(import.meta.url)
-  const env = { ...process.env, NODE_ENV: 'production', NEXT_TELEMETRY_DISABLED: '1' } as const
-  const bin = require.resolve('next/dist/bin/next')
-  await promisify(execFile)(process.execPath, [bin, 'build', app], { env, cwd: app })
+  const dir = await build('next-shop')
   const { default: createNext } = (await import('next')) as unknown as {
     default: (options: object) => { prepare(): Promise<void>; getRequestHandler(): RequestListener }
   }
-  const server = createNext({ dev: false, dir: app })
+  const server = createNext({ dev: false, dir })
   await server.prepare()
   return server.getRequestHandler()
 }
@@ -128,7 +141,7 @@ export const next: Framework = {
   protocols: ['HTTP/1.1'],
   async open(shop) {
     const answer = await (running ??= start())
-    Object.assign(globalThis, { polyrail: { shop, handlers: handlers(shop), price } })
+    place(shop)
     return listen(http.createServer(answer))
   },
 }

@@ -28,11 +28,14 @@ function listener(shop: Shop): Listener {
   put('/page', async (_, response) => response.end(await page(shop, '/page')))
   for (const path of ['/throws', '/slow'])
     put(path, async (_, response) => response.end(await page(shop, path)))
-  for (const id of ['1', '2']) put(`/users/${id}`, (_, response) => response.end(`user ${id}`))
+  put('/users', async ({ url = '' }, response) =>
+    response.end(await shop.user(url.slice(url.lastIndexOf('/') + 1))),
+  )
   put('/missing', async (_, response) => {
     response.statusCode = 404
     response.end(await page(shop, '/missing'))
   })
+  put('/empty', (_, response) => response.writeHead(204).end())
   put('/json', async (request, response) => {
     response.end(JSON.stringify({ got: JSON.parse(await bodyOf(request)) }))
   })
@@ -56,7 +59,8 @@ function listener(shop: Shop): Listener {
   routes.set('/one/report', report).set('/two/report', report)
   return (request, response) => {
     response.setHeader('access-control-allow-origin', 'https://shop.example')
-    const route = routes.get((request.url ?? '').split('?', 1)[0] as string)
+    const [path = ''] = (request.url ?? '').split('?', 1)
+    const route = routes.get(path.replace(/(?<=\/users)\/[^/]+$/, ''))
     return route ? route(request, response) : response.writeHead(404).end()
   }
 }
