@@ -6,9 +6,7 @@
 import type { NostrEvent } from 'nostr-tools/pure'
 import type { WebSocket } from 'ws'
 import { importPeer } from './peers.js'
-
-/** How requests and answers of NIP-47 are encrypted. */
-export type NwcEncryption = 'nip44_v2' | 'nip04'
+import type { NwcEncryption } from './wallet-service.js'
 
 /** Encrypts between two keys. */
 export type Cipher = { encrypt: (text: string) => string; decrypt: (text: string) => string }
