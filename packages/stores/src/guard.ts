@@ -49,11 +49,8 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
     get: (key) => step(() => backend.get(at(key))),
     set: (key, value, { ttl }) => step(() => backend.set(row(key, value, ttl))),
     delete: (key) => step(() => backend.delete(at(key))),
-    async compareAndSet(...[key, expected, next, { ttl }]) {
-      const done = await step(() => backend.compareAndSet(row(key, next, ttl), expected))
-      if (!done) await new Promise((again) => setTimeout(again, Math.random() * PAUSE))
-      return done
-    },
+    compareAndSet: (...[key, expected, next, { ttl }]) =>
+      step(() => backend.compareAndSet(row(key, next, ttl), expected)),
     async claim(entries) {
       const rows = entries.map(({ key, value, ttl }) => row(key, value, ttl))
       const existing = await step(() => backend.claim(rows))
@@ -64,9 +61,6 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
 }
 
 type WaitOptions = Parameters<NonNullable<Store.Store['wait']>>[1]
-
-/** Milliseconds, at most, before who was not first tries again: those in step would lose to the same one each time. */
-const PAUSE = 5
 
 const LONGEST_LIFE = 100 * 366 * 86_400
 
