@@ -97,14 +97,22 @@ async function within<value>(
     return await Promise.race([act(), late])
   } catch (cause) {
     if (cause instanceof RangeError || isOurs(cause, name)) throw cause
-    const { code } = (cause ?? {}) as { code?: unknown }
-    const told = typeof code === 'string' && /^[A-Z\d_]{3,40}$/.test(code) ? ` (${code})` : ''
-    throw new Error(`Store "${name}" could not do a step${told}: is it up and reachable?`, {
-      cause,
-    })
+    throw new Error(
+      `Store "${name}" could not do a step${codeOf(cause)}: is it up and reachable?`,
+      { cause },
+    )
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** The backend's own code and no more of its words: Redis puts it first (`READONLY …`, `OOM …`), the others beside them. */
+function codeOf(cause: unknown): string {
+  const { code, message } = (cause ?? {}) as { code?: unknown; message?: unknown }
+  const found = [code, String(message).split(' ', 1)[0]].find(
+    (one) => typeof one === 'string' && /^[A-Z\d_]{3,40}$/.test(one),
+  )
+  return found === undefined ? '' : ` (${String(found)})`
 }
 
 const isOurs = (cause: unknown, name: string): boolean =>
