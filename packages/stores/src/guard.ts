@@ -8,6 +8,7 @@ import { Store } from '@polyrail/core'
 /** A backend's own steps, each atomic; lives are milliseconds and values JSON, never empty. */
 export type Backend = {
   readonly name: string
+  readonly volatile?: boolean
   get(key: string): Promise<string | null | undefined>
   set(row: Row): Promise<unknown>
   delete(key: string): Promise<unknown>
@@ -31,10 +32,13 @@ export type Options = {
 /**
  * Makes a store of a backend.
  *
- * @throws RangeError from a write whose life is not a number of seconds above 0: a key without end is never given back.
+ * @throws RangeError when the timeout is none; and from a write whose life is not a number of seconds above 0: a key without
+ * end is never given back.
  */
 export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options): Store.Store {
-  const { name } = backend
+  const { name, volatile = false } = backend
+  if (!(timeout > 0 && timeout <= LONGEST_TIMEOUT))
+    throw new RangeError(`A timeout is milliseconds above 0, up to a day; got ${String(timeout)}.`)
   const at = (key: string) => prefix + spell(key)
   const row = (key: string, value: string, ttl: number): Row => ({
     key: at(key),
@@ -46,6 +50,7 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
 
   return Store.from({
     name,
+    volatile,
     get: (key) => step(() => backend.get(at(key))),
     set: (key, value, { ttl }) => step(() => backend.set(row(key, value, ttl))),
     delete: (key) => step(() => backend.delete(at(key))),
@@ -62,6 +67,8 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
 
 type WaitOptions = Parameters<NonNullable<Store.Store['wait']>>[1]
 
+/** A timer takes no more than 24 days, and one that is longer ends at once. */
+const LONGEST_TIMEOUT = 86_400_000
 const LONGEST_LIFE = 100 * 366 * 86_400
 
 function milliseconds(ttl: number): number {
