@@ -115,12 +115,12 @@ const UNDONE: ReadonlySet<unknown> = new Set(['40001', '40P01'])
 
 /** Asks again while others are in the way, which is so under a stricter isolation than the usual. */
 async function patiently<value>(timeout: number, act: () => Promise<value>): Promise<value> {
-  const giveUp = Date.now() + timeout
+  const giveUp = performance.now() + timeout
   for (let pause = 1; ; pause = Math.min(pause * 2, 64)) {
     try {
       return await act()
     } catch (cause) {
-      if (!UNDONE.has((cause as { code?: unknown }).code) || Date.now() > giveUp) throw cause
+      if (!UNDONE.has((cause as { code?: unknown }).code) || performance.now() > giveUp) throw cause
     }
     const wait = pause * (0.5 + Math.random())
     await new Promise((again) => setTimeout(again, wait))

@@ -82,7 +82,7 @@ function createOpening(database: sqlite.Database, query: Query): () => void {
 
 type Job = {
   act: () => unknown
-  /** Epoch milliseconds. */
+  /** By `performance.now()`: clocks may be set. */
   giveUp: number
   done(value: unknown): void
   fail(cause: unknown): void
@@ -121,7 +121,7 @@ function createWriter(
       try {
         const values = await patiently(timeout, () => {
           // The others have been told that it failed: what they asked for must not happen after all.
-          jobs = jobs.filter(({ giveUp }) => Date.now() < giveUp)
+          jobs = jobs.filter(({ giveUp }) => performance.now() < giveUp)
           return jobs.length === 0 ? [] : commit(jobs)
         })
         jobs.forEach((job, index) => job.done(values[index]))
@@ -136,7 +136,7 @@ function createWriter(
   return <value>(act: () => value) =>
     new Promise<value>((resolve, reject) => {
       // A little before whoever asks does.
-      const giveUp = Date.now() + timeout * 0.95
+      const giveUp = performance.now() + timeout * 0.95
       queue.push({ act, giveUp, done: (value) => resolve(value as value), fail: reject })
       if (isWriting) return
       isWriting = true
@@ -155,12 +155,12 @@ function undo(database: sqlite.Database): void {
 
 /** Tries again while another process has the file, first soon and then up to every 20 ms or so. */
 async function patiently<value>(timeout: number, act: () => value): Promise<value> {
-  const giveUp = Date.now() + timeout
+  const giveUp = performance.now() + timeout
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     try {
       return act()
     } catch (cause) {
-      if (!isBusy(cause) || Date.now() > giveUp) throw cause
+      if (!isBusy(cause) || performance.now() > giveUp) throw cause
     }
     const wait = pause * (0.5 + Math.random())
     await new Promise((again) => setTimeout(again, wait))
