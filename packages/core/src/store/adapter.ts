@@ -32,7 +32,7 @@ export interface Adapter {
 
 const MOST_TRIES = 64
 /** Milliseconds between tries of one update, at most. */
-const LONGEST_REST = 256
+const LONGEST_REST = 1000
 
 /**
  * Makes a store of a key-value backend. Values are JSON; bigint survives. A write of what JSON cannot carry (`undefined`, a

@@ -106,7 +106,7 @@ export const update: readonly Case<StoreBench>[] = [
     async run({ open, key }) {
       const stores = await Promise.all([open(), open(), open(), open()])
       const at = key('crowd')
-      const updates = Array.from({ length: 300 }, (_, index) =>
+      const updates = Array.from({ length: 100 }, (_, index) =>
         stores[index % stores.length]?.update(at, increment, { ttl: TTL }),
       )
       const failed = (await Promise.allSettled(updates)).filter(
