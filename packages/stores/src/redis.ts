@@ -8,7 +8,7 @@ import type { Store } from '@polyrail/core'
 import { guard, type Options } from './guard.js'
 import { channelOf, type Run } from './lua.js'
 import { scripted } from './scripted.js'
-import { createWaiters } from './waiters.js'
+import { createWaiters, type Wait } from './waiters.js'
 
 /**
  * Makes a store of a connected client. Each step is one Lua script and one round trip; waiting servers are woken through
@@ -34,9 +34,9 @@ export function redis(client: redis.Client, options: Options = {}): redis.Redis 
     throw new TypeError(
       "On a cluster the keys of a claim must lie in one slot to be claimed in one step: give redis() a prefix in braces, such as { prefix: '{shop}:' }.",
     )
-  const listener = createListener(speaker)
-  const { wait } = createWaitersOn(listener)
-  client.on('end', listener.close)
+  const { wait, close } = createListener(speaker)
+  // A cluster of node-redis says 'disconnect'.
+  for (const event of ['end', 'disconnect']) client.on(event, close)
   const store = guard(
     {
       ...scripted(
@@ -48,7 +48,7 @@ export function redis(client: redis.Client, options: Options = {}): redis.Redis 
     },
     options,
   )
-  return { ...store, wait: store.wait ?? wait, close: listener.close }
+  return { ...store, wait: store.wait ?? wait, close }
 }
 
 export declare namespace redis {
@@ -185,35 +185,25 @@ async function warnOfEviction(client: redis.Client): Promise<void> {
   )
 }
 
-type Listener = { hear: (channel: string) => void; ear(): Promise<Ear>; close(): void }
-
-/** The second connection: made when first needed, made anew when that failed. */
-function createListener(speaker: Speaker): Listener {
-  let opening: Promise<Ear> | undefined
-  const listener: Listener = {
-    hear: ignore,
-    ear() {
-      opening ??= speaker.listen((channel) => listener.hear(channel))
-      opening.catch(() => (opening = undefined))
-      return opening
-    },
-    close() {
-      void opening?.then((ear) => ear.close(), ignore)
-      opening = undefined
-    },
-  }
-  return listener
-}
-
-function createWaitersOn(listener: Listener) {
+/** Waits for keys on the second connection: made when first needed, made anew when that failed. */
+function createListener(speaker: Speaker): { wait: Wait; close(): void } {
   const prefix = channelOf('')
+  let opening: Promise<Ear> | undefined
   const waiters = createWaiters(async (key) => {
-    const ear = await listener.ear()
+    opening ??= speaker.listen((channel) => waiters.wake(channel.slice(prefix.length)))
+    opening.catch(() => (opening = undefined))
+    const ear = await opening
     await ear.subscribe(channelOf(key))
     return () => ear.unsubscribe(channelOf(key)).then(undefined, ignore)
   })
-  listener.hear = (channel) => waiters.wake(channel.slice(prefix.length))
-  return waiters
+  return {
+    wait: waiters.wait,
+    close() {
+      void opening?.then((ear) => ear.close(), ignore)
+      opening = undefined
+      waiters.reset()
+    },
+  }
 }
 
 const ignore = (): void => undefined

@@ -164,6 +164,14 @@ describe.skipIf(why !== undefined)(`on a real server ${why ?? ''}`, () => {
     await full.stop()
   })
 
+  test('closing ends every wait', async () => {
+    const store = redis(closed(new Redis(port), (client) => client.quit()))
+    await store.wait('first', { timeout: 5 })
+    const waits = ['first', 'second'].map((key) => store.wait(key, { timeout: 600_000 }))
+    store.close()
+    await Promise.all(waits)
+  })
+
   test('waiting opens one more connection, which ends with the client', async () => {
     const client = new Redis(port)
     const watcher = closed(new Redis(port), (client) => client.quit())

@@ -52,12 +52,14 @@ export async function startCluster(): Promise<{ ports: number[]; stop(): Promise
   const nodes = await Promise.all(Array.from({ length: 3 }, () => startRedis(...settings)))
   const ports = nodes.map(({ port }) => port)
   const slots = [0, 5461, 10_923, 16_384]
-  for (const [index, port] of ports.entries()) {
-    const client = new Redis(port)
+  const clients = ports.map((port) => new Redis(port))
+  for (const [index, client] of clients.entries()) {
     const [first = 0, end = 0] = slots.slice(index)
     await client.cluster('ADDSLOTS', ...Array.from({ length: end - first }, (_, n) => first + n))
     await client.cluster('SET-CONFIG-EPOCH', index + 1)
-    for (const other of ports) await client.cluster('MEET', '127.0.0.1', other)
+  }
+  for (const client of clients) {
+    for (const port of ports) await client.cluster('MEET', '127.0.0.1', port)
     client.disconnect()
   }
   for (const port of ports) await untilWhole(port)
