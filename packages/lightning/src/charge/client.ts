@@ -14,8 +14,8 @@ import {
   type Payment,
 } from './journal.js'
 import { charge as method } from './method.js'
-import { find, pay, type Order } from './payment.js'
-import { readTerms } from './terms.js'
+import { find, NO_TIME, pay, type Failed, type Order } from './payment.js'
+import { hasTime, readTerms } from './terms.js'
 
 /**
  * Pays Lightning charges.
@@ -40,28 +40,21 @@ export function charge(options: charge.Options): charge.Rail {
   const { timeout, feeOf } = readLimits(options)
   return Method.toClient(method, {
     async accepts({ challenge }) {
-      const terms = await readTerms(challenge.request, network)
+      const terms = await readTerms(challenge, network)
       return typeof terms === 'string' ? terms : undefined
     },
 
     async createCredential(asked) {
       const { challenge, url, signal } = asked
-      const invoice = await readTerms(challenge.request, network)
-      if (typeof invoice === 'string')
-        throw new Errors.PaymentError('method-unsupported', { detail: invoice })
+      const terms = await readTerms(challenge, network)
+      if (typeof terms === 'string')
+        throw new Errors.PaymentError('method-unsupported', { detail: terms })
       signal.throwIfAborted()
       const { wire, request, digest } = challenge
       const journal = await openJournal(store, [url.href, digest, scopeIn(wire)])
-      const latest = Math.min(Date.parse(wire.expires ?? ''), invoice.expires * 1000)
-      const visit: Visit = {
-        wallet,
-        journal,
-        feeOf,
-        end: Math.min(Date.now() + timeout * 1000, latest),
-        asked,
-      }
-      const { text, paymentHash } = invoice
-      const payment = { wire, invoice: text, paymentHash, amount: request.amount }
+      const visit: Visit = { wallet, journal, feeOf, timeout, asked }
+      const { text: invoice, paymentHash, latest } = terms
+      const payment = { wire, invoice, paymentHash, amount: request.amount, latest }
       return (await recover(visit)) ?? complete(visit, payment)
     },
   })
@@ -90,50 +83,62 @@ type Visit = {
   wallet: charge.Options['wallet']
   journal: Journal
   feeOf: (amount: string) => bigint
-  /** Epoch milliseconds. */
-  end: number
+  /** Milliseconds to wait for a payment. */
+  timeout: number
   asked: Method.toClient.Parameters<typeof method>
 }
 
-const orderOf = ({ feeOf, end }: Visit, { invoice, paymentHash, amount }: Payment): Order => ({
+const orderOf = (
+  { feeOf, timeout }: Visit,
+  { invoice, paymentHash, amount, latest }: Payment,
+): Order => ({
   invoice,
   paymentHash,
   maxFeeMsat: feeOf(amount),
-  end,
+  end: Math.min(Date.now() + timeout, latest),
 })
 
 /** What an earlier visit for the same paid, or may have: never paid again. */
 async function recover(visit: Visit): Promise<Paid | undefined> {
-  const { journal, wallet } = visit
+  const { journal, wallet, asked, timeout } = visit
+  const end = Date.now() + timeout
   for (let payment; (payment = await journal.take());) {
-    const { paymentHash } = payment
-    const known = await find(wallet, orderOf(visit, payment)).catch(leaving(journal, paymentHash))
+    const { paymentHash, amount, latest } = payment
+    const order = { ...orderOf(visit, payment), end }
+    const known = await find(wallet, order).catch(leaving(journal, paymentHash))
     if ('preimage' in known) return proofOf(visit, payment, known)
+    const isPayable = amount === asked.challenge.request.amount && hasTime(latest)
     // A call that is still on its way somewhere must find this invoice paid, and not another one beside it.
-    if (known.status === 'unheard' && isPayable(visit, payment)) return complete(visit, payment)
+    if (known.status === 'unheard' && isPayable) return complete(visit, payment)
+    // One that cannot be paid any more needs no care: no wallet will.
     await journal.remove(paymentHash)
   }
   return undefined
 }
 
-/** An invoice that cannot be paid any more needs no care: no wallet will. */
-function isPayable({ asked, end }: Visit, { wire, amount }: Payment): boolean {
-  return amount === asked.challenge.request.amount && Date.parse(wire.expires ?? '') > end
-}
-
 async function complete(visit: Visit, payment: Payment): Promise<Paid> {
-  const { journal, wallet } = visit
+  const { journal } = visit
   const { paymentHash } = payment
-  await journal.add(payment)
-  const paid = await pay(wallet, orderOf(visit, payment)).catch(leaving(journal, paymentHash))
+  const paid = await begin(visit, payment).catch(leaving(journal, paymentHash))
   if ('preimage' in paid) return proofOf(visit, payment, paid)
   await journal.remove(paymentHash)
-  const why = paid.reason ? `: ${paid.reason}` : ''
-  throw Object.assign(new Error(`The Lightning payment failed${why}. Nothing was paid.`), {
-    name: 'PaymentFailed',
-    code: 'payment-failed',
-  })
+  throw failure(paid)
 }
+
+/** Looking for earlier payments may have taken long: nothing is begun for who has left, or what would come too late. */
+async function begin(visit: Visit, payment: Payment): ReturnType<typeof pay> {
+  const { journal, wallet, asked } = visit
+  asked.signal.throwIfAborted()
+  if (!hasTime(payment.latest)) return NO_TIME
+  await journal.add(payment)
+  return pay(wallet, orderOf(visit, payment))
+}
+
+const failure = ({ reason }: Failed): Error =>
+  Object.assign(
+    new Error(`The Lightning payment failed${reason ? `: ${reason}` : ''}. Nothing was paid.`),
+    { name: 'PaymentFailed', code: 'payment-failed' },
+  )
 
 /** The proof, remembered until the client has its answer: after a crash it is shown again. */
 async function proofOf(
@@ -188,7 +193,7 @@ function readLimits({ wallet, maxFee, timeout = 30 }: charge.Options) {
     const hundredth = (BigInt(amount) * MSAT) / 100n
     return hundredth > LEAST_FEE ? hundredth : LEAST_FEE
   }
-  return { timeout, feeOf }
+  return { timeout: timeout * 1000, feeOf }
 }
 
 /** Millisatoshis that routing may cost however little is paid. */
