@@ -4,7 +4,8 @@
  * @module
  */
 import { Errors, Method, PaymentRequest } from '@polyrail/core'
-import { MSAT, type Network } from '../constants.js'
+import { MSAT } from '../constants.js'
+import { checkNetwork, type Network } from '../network.js'
 import type { Wallet } from '../wallet.js'
 import {
   createMemory,
@@ -28,7 +29,7 @@ import { hasTime, readTerms } from './terms.js'
  * @param options.maxFee - Most that routing may cost, in whole satoshis.
  * @param options.timeout - Seconds to wait for a payment.
  * @param options.store - Remembers payments under way, so that a restarted process finds them.
- * @throws TypeError when there is no wallet, or a limit is not what it must be.
+ * @throws TypeError when there is no wallet, an unknown network, or a limit that is not what it must be.
  * @example
  * const methods = [lightning.charge({ wallet: phoenixd({ url, password }), store })]
  * const mpp = Mpp.create({ methods, policy: { max: '100' } })
@@ -38,6 +39,9 @@ import { hasTime, readTerms } from './terms.js'
 export function charge(options: charge.Options): charge.Rail {
   const { wallet, network = 'mainnet', store = createMemory() } = options
   const { timeout, feeOf } = readLimits(options)
+  checkNetwork(network)
+  if (typeof store.update !== 'function')
+    throw new TypeError('lightning/charge: store must have update, as the stores of this kit do.')
   return Method.toClient(method, {
     async accepts({ challenge }) {
       const terms = await readTerms(challenge, network)
@@ -188,13 +192,17 @@ function readLimits({ wallet, maxFee, timeout = 30 }: charge.Options) {
     throw new TypeError(
       "lightning/charge: maxFee must be a string of whole satoshis, such as '10'.",
     )
-  const feeOf = (amount: string): bigint => {
+  return { timeout: timeout * 1000, feeOf: createFeeLimit(maxFee) }
+}
+
+/** Makes what tells the millisatoshis that routing may cost for so many satoshis. */
+const createFeeLimit =
+  (maxFee: string | undefined) =>
+  (amount: string): bigint => {
     if (maxFee !== undefined) return BigInt(maxFee) * MSAT
     const hundredth = (BigInt(amount) * MSAT) / 100n
     return hundredth > LEAST_FEE ? hundredth : LEAST_FEE
   }
-  return { timeout: timeout * 1000, feeOf }
-}
 
 /** Millisatoshis that routing may cost however little is paid. */
 const LEAST_FEE = 10n * MSAT

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Network } from '../constants.js'
 import { disagreement, read, type Invoice } from '../invoice.js'
+import type { Network } from '../network.js'
 import type { Request } from './method.js'
 
 /** What is paid, and until when. */
