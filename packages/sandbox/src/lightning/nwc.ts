@@ -7,7 +7,7 @@ import type { NostrEvent } from 'nostr-tools/pure'
 import { type Fault as AnyFault, type Injected, openFaults } from '../faults.js'
 import { isRecord } from '../json-rpc.js'
 import type { Node } from './node.js'
-import { type Cipher, loadNostr, type Nostr, type NwcEncryption, openLine } from './nostr.js'
+import { type Cipher, loadNostr, type Nostr, openLine } from './nostr.js'
 import {
   allMethods,
   type NwcError,
@@ -16,6 +16,9 @@ import {
   openWalletService,
   refuse,
 } from './wallet-service.js'
+
+/** How requests and answers of NIP-47 are encrypted. */
+export type NwcEncryption = 'nip44_v2' | 'nip04'
 
 /** A node behind Nostr Wallet Connect. */
 export type Nwc = AsyncDisposable & {
