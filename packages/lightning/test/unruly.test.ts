@@ -124,7 +124,7 @@ test('a challenge that is about to end is not paid, however long its invoice liv
   const client = createClient(local.payer, page)
   const answer = await client.fetch(url)
   expect([answer.status, paidSoFar() - before]).toEqual([402, 0])
-  expect(client.explain(answer)?.refusals[0]?.detail).toMatch(/about to/)
+  expect(client.explain(answer)?.refusals[0]?.detail).toMatch(/about to expire/)
 })
 
 test('another process that is paying for the same holds nobody up', async () => {

@@ -16,7 +16,7 @@ import {
 } from './journal.js'
 import { charge as method } from './method.js'
 import { find, NO_TIME, pay, type Failed, type Order } from './payment.js'
-import { hasTime, readTerms } from './terms.js'
+import { hasTime, LEAST_TIME, readTerms } from './terms.js'
 
 /**
  * Pays Lightning charges.
@@ -45,7 +45,8 @@ export function charge(options: charge.Options): charge.Rail {
   return Method.toClient(method, {
     async accepts({ challenge }) {
       const terms = await readTerms(challenge, network)
-      return typeof terms === 'string' ? terms : undefined
+      if (typeof terms === 'string') return terms
+      return hasTime(terms.latest) ? undefined : 'The invoice or its challenge is about to expire.'
     },
 
     async createCredential(asked) {
@@ -59,7 +60,11 @@ export function charge(options: charge.Options): charge.Rail {
       const visit: Visit = { wallet, journal, feeOf, timeout, asked }
       const { text: invoice, paymentHash, latest } = terms
       const payment = { wire, invoice, paymentHash, amount: request.amount, latest }
-      return (await recover(visit)) ?? complete(visit, payment)
+      const least = Math.min(LEAST_TIME, (latest - Date.now()) / 2)
+      const earlier = await recover(visit)
+      // To look for it may have taken long.
+      if (!earlier && !hasTime(latest, least)) throw failure(NO_TIME)
+      return earlier ?? complete(visit, payment)
     },
   })
 }
@@ -129,11 +134,10 @@ async function complete(visit: Visit, payment: Payment): Promise<Paid> {
   throw failure(paid)
 }
 
-/** Looking for earlier payments may have taken long: nothing is begun for who has left, or what would come too late. */
+/** Nothing is begun for who has left meanwhile. */
 async function begin(visit: Visit, payment: Payment): ReturnType<typeof pay> {
   const { journal, wallet, asked } = visit
   asked.signal.throwIfAborted()
-  if (!hasTime(payment.latest)) return NO_TIME
   await journal.add(payment)
   return pay(wallet, orderOf(visit, payment))
 }

@@ -13,11 +13,11 @@ export type Terms = Invoice & {
   latest: number
 }
 
-/** Milliseconds before its end within which a payment is not begun: it would come too late. */
-const LEAST_TIME = 3000
+/** Milliseconds before its end within which a payment is better not begun: it would come too late. */
+export const LEAST_TIME = 3000
 
 /** Whether there is time to pay what must be paid, and shown, by then. */
-export const hasTime = (latest: number): boolean => latest - Date.now() >= LEAST_TIME
+export const hasTime = (latest: number, least = LEAST_TIME): boolean => latest - Date.now() >= least
 
 /**
  * Reads the invoice of a challenge.
@@ -39,6 +39,6 @@ export async function readTerms(
   const wrong = await disagreement(invoice, { amount, network, paymentHash, description })
   if (wrong) return `Not paid: ${wrong}.`
   const latest = Math.min(Date.parse(expires), invoice.expires * 1000)
-  if (!hasTime(latest)) return 'The invoice or its challenge has expired, or is about to.'
+  if (!hasTime(latest, 1)) return 'The invoice or its challenge has expired.'
   return { ...invoice, latest }
 }
