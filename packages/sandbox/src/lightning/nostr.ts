@@ -28,7 +28,7 @@ export async function loadNostr() {
   return {
     ...pure,
     WebSocket,
-    cipher(encryption: NwcEncryption, secret: Uint8Array, pubkey: string): Cipher {
+    cipher(encryption: 'nip44_v2' | 'nip04', secret: Uint8Array, pubkey: string): Cipher {
       if (encryption === 'nip04') {
         return {
           encrypt: (text) => nip04.encrypt(secret, pubkey, text),
