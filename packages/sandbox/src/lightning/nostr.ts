@@ -6,7 +6,6 @@
 import type { NostrEvent } from 'nostr-tools/pure'
 import type { WebSocket } from 'ws'
 import { importPeer } from './peers.js'
-import type { NwcEncryption } from './wallet-service.js'
 
 /** Encrypts between two keys. */
 export type Cipher = { encrypt: (text: string) => string; decrypt: (text: string) => string }
