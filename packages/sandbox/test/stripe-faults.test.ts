@@ -280,6 +280,7 @@ describe('its life', () => {
     await hold.arrived()
     await expect.poll(() => hanging.hits).toBe(1)
     await Promise.all([own.stop(), own.stop()])
+    expect(hold.waiting).toBe(0)
     expect(await looking).toBeInstanceOf(Stripe.errors.StripeConnectionError)
     expect(await paying).toBeInstanceOf(Stripe.errors.StripeConnectionError)
     expect(await errorOf(client.balance.retrieve())).toBeInstanceOf(
