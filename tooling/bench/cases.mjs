@@ -47,6 +47,7 @@ export const timed = [
   },
   { path: 'tempo/pull', title: 'Tempo, paid request', subjects: protocol },
   { path: 'tempo/sponsored', title: '… whose fee the server pays', subjects: protocol },
+  { path: 'lightning/paid', title: 'Lightning, paid request', subjects: ['bare', 'polyrail'] },
   { path: 'codecs/parse-1', title: 'parse 1 challenge', subjects: sdks },
   { path: 'codecs/parse-5', title: 'parse 5 challenges', subjects: sdks },
   { path: 'codecs/write-challenge', title: 'write a challenge', subjects: sdks },

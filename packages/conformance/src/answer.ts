@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Challenge, Receipt } from '@polyrail/core'
+import { Challenge, Errors, Receipt } from '@polyrail/core'
 
 export type Answer = {
   status: number
@@ -53,15 +53,17 @@ export function describe(answer: Answer): string {
 }
 
 /**
- * Reads the problem's code out of its type, whatever base the server uses.
+ * Reads the problem's code out of its type, whatever base the server uses; for a type of a method's own draft, out of `code`.
  *
  * @example
  * codeOf(answer) // 'verification-failed'
  * @see core draft, Error Codes
  */
 export function codeOf(answer: Answer): string | undefined {
-  const type = answer.problem?.['type']
-  return typeof type === 'string' ? type.slice(type.lastIndexOf('/') + 1) : undefined
+  const { type, code } = answer.problem ?? {}
+  if (typeof type !== 'string') return undefined
+  const name = type.slice(type.lastIndexOf('/') + 1)
+  return !(name in Errors.CODES) && typeof code === 'string' ? code : name
 }
 
 function problemOf(type: string | null, text: string): Record<string, unknown> | undefined {

@@ -218,7 +218,10 @@ async function proveBy(rail: Rail, answer: Answer): Promise<Proof> {
   const challenge = answer.challenges.find((one) => one.method === name && one.intent === intent)
   must(challenge, `the answer offers no ${name}/${intent} challenge to pay`, answer)
   const signal = AbortSignal.timeout(60_000)
-  const proof = await rail.client.createCredential({ challenge, context: rail.context, signal })
+  // Each purchase is one of its own: a method that remembers what it paid for must not take it for an earlier one.
+  const url = new URL(`https://api.example.com/${challenge.id}`)
+  const { context } = rail
+  const proof = await rail.client.createCredential({ challenge, context, url, signal })
   const { payload, source } = proof
   return { challenge, payload, ...(source !== undefined && { source }) }
 }

@@ -32,7 +32,7 @@ export async function probe(url: string, options: probe.Options = {}): Promise<R
     url,
     fetch: bounded(options.fetch ?? fetch, { requests, end }),
     ...pick(options, ['method', 'headers', 'body', 'other', 'unsafe']),
-    ...(client && { pay: (answer: Answer) => pay([client].flat(), answer, { context, end }) }),
+    ...(client && { pay: (answer: Answer) => pay([client].flat(), answer, { url, context, end }) }),
   }
   const has = traits(target)
   return run(wireCases, {
@@ -164,15 +164,17 @@ async function readBounded(response: Response, late: Promise<never>): Promise<Re
 async function pay(
   clients: readonly Method.Client[],
   answer: Answer,
-  { context, end }: { context: unknown; end: number },
+  { url, context, end }: { url: string | URL; context: unknown; end: number },
 ): Promise<string> {
   for (const { name, intent, createCredential } of clients) {
     const challenge = answer.challenges.find((one) => one.method === name && one.intent === intent)
     if (!challenge) continue
+    // Each purchase is one of its own, for a method that remembers what it paid for.
+    const asked = new URL(`#${challenge.id}`, url)
     const most = timeLeft(end, 4 * PATIENCE)
     const signal = AbortSignal.timeout(most)
     const { payload, source } = await within(most, (late) =>
-      Promise.race([createCredential({ challenge, context, signal }), late]),
+      Promise.race([createCredential({ challenge, context, url: asked, signal }), late]),
     )
     return Credential.serialize({ challenge, payload, source })
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import type * as Challenge from './Challenge.js'
+import type { Emitter } from './client/events.js'
 import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
 import type { Store } from './Store.js'
@@ -104,6 +105,8 @@ export type Proof<method extends Method = Method> = {
   authorization?: boolean | undefined
   /** The same authorization as servers of another version read it: presented once, when the first form is refused for good. */
   alternate?: PayloadOf<method> | undefined
+  /** The challenge that it answers, when that is an earlier one of the same request: what was paid already is not paid again. */
+  answers?: Challenge.Wire | undefined
 }
 
 export type ChallengeOf<method extends Method> = Challenge.Challenge<RequestOf<method>>
@@ -135,6 +138,10 @@ export declare namespace toClient {
     challenge: ChallengeOf<method>
     /** What the caller passed as `context` to this fetch. */
     context: context
+    /** What is asked for. */
+    url: URL
+    /** Hears what becomes of this and other challenges (`paid`, `rejected`, `pending`); absent where the caller presents the credential. */
+    on?: Emitter['on'] | undefined
     signal: AbortSignal
   }
   type Options<method extends Method, context = unknown> = {
@@ -177,6 +184,7 @@ export type Server<
   reconcile?(presented: Presented<method> & { attempt: unknown }): MaybePromise<Outcome>
   readonly grace?: number | undefined
   onRespond?(receipt: Receipt.Receipt, response: Response): Response | void
+  readonly problems?: Problems | undefined
   /** True for the one-hook form, whose throw is a refusal and whose hook may be asked again. */
   readonly oneHook?: boolean
   /** Only for types: what a route of this method takes. */
@@ -194,6 +202,33 @@ export type WithDefaults<options, defaults> = Omit<options, keyof defaults> &
 /** What the one-hook form returns, and short for a settled outcome. */
 export type Reference = Omit<Settled, 'status'> & { status?: undefined }
 
+/** What goes wrong before a method is asked, and has a problem type of the method's own draft. */
+export type Problems = Readonly<
+  Partial<
+    Record<
+      /** Not to be read, or not by the method's schema. */
+      | 'malformed-credential'
+      /** Not issued here, or for something else, or used before. */
+      | 'invalid-challenge'
+      /** Issued here, and over. */
+      | 'expired-challenge',
+      { type: string; title: string }
+    >
+  >
+>
+
+/** How many challenges of a method may wait unpaid, where making one costs the network something. */
+export type Bounds = {
+  /** Of all clients together, in one process. */
+  total: number
+  /** Of one client, where `Mpp.create({ client })` names them. */
+  perClient: number
+  /** Seconds in which a bound that is used up grows back whole. Who pays gets back at once what they used. */
+  period: number
+  /** Seconds for which a named client is asked the same again, until it answers. */
+  reuse: number
+}
+
 /** Request fields that are made anew for each challenge (an invoice, a payment hash). */
 export type Issued<method extends Method = Method> = {
   /** Dotted paths, such as `methodDetails.invoice`; every other field must equal the route's, and so must one that the route sets. */
@@ -206,6 +241,8 @@ export type Issued<method extends Method = Method> = {
     signal: AbortSignal
     store: Store
   }): MaybePromise<Record<string, unknown>>
+  /** Left out: as many as are asked for. Beyond, the rail drops out of the offer; alone, it answers 429. */
+  readonly bounds?: Bounds | undefined
 }
 
 /**
@@ -228,6 +265,7 @@ export type Issued<method extends Method = Method> = {
  * @param options.payer - Who provably pays (never the unproven `source`); lets an `Idempotency-Key`
  * work with a new credential of the same payer.
  * @param options.grace - Seconds for which a payment made in time may come late.
+ * @param options.problems - Problem types of the method's own draft, for what core refuses.
  * @param options.reconcile - Finds out what became of an indeterminate settlement.
  * @throws TypeError when neither `verify` nor `settle` is given, or `settle` without `replayKey`.
  * @example
@@ -301,6 +339,7 @@ export declare namespace toServer {
      * again (0). The method itself refuses what was paid too late.
      */
     grace?: number | undefined
+    problems?: Problems | undefined
     /** The one-hook form. */
     verify?: ((presented: Presented<method>) => MaybePromise<Reference | Outcome>) | undefined
     /** Another name of `settle`, as the field's guides write it; there without a `replayKey`. */

@@ -1,24 +1,20 @@
 /**
- * Faults on a JSON-RPC server: calls that are refused, answered late, or carried out and then left without an answer.
+ * Faults on a service: calls that fail, come late, hang, or are carried out and then left without an answer.
  *
  * @module
  */
-import type { Answer, Breakage, listen, RpcError } from './json-rpc.js'
 
-/** One fault to inject. */
-export type Fault = {
-  /** The JSON-RPC method that it strikes. Default: every method. */
-  method?: string
+/** What every fault says; which calls it strikes is added by the service. */
+export type Fault<failure> = {
   /** How many calls it strikes before it clears itself. Default: until cleared. */
   times?: number
   /** Milliseconds by which the answer, or the failure, is late. Default 0. */
   delay?: number
   /**
-   * How the call fails: the connection is cut (`'drop'`), nothing is ever answered (`'hang'`, until the fault is
-   * cleared, which cuts the connection), an HTTP status without a body, or a JSON-RPC error. Default: it does not
-   * fail, it is only late.
+   * How the call fails: the connection is lost (`'drop'`), nothing is ever answered (`'hang'`, until the fault is
+   * cleared, which loses the connection), or an answer of the service's own. Default: it does not fail, it is only late.
    */
-  fail?: 'drop' | 'hang' | { status: number } | RpcError
+  fail?: 'drop' | 'hang' | failure
   /** Whether a call that fails is carried out all the same, so that only its answer is lost. Default false. */
   executed?: boolean
 }
@@ -32,8 +28,11 @@ export type Injected = {
   [Symbol.dispose]: () => void
 }
 
-type Armed = {
-  fault: Fault
+/** What a call came to: its answer, or the failure to give instead. */
+export type Passed<answer, failure> = { answer: answer } | { failure: 'drop' | failure }
+
+type Armed<fault> = {
+  fault: fault
   left: number
   hits: number
   release: () => void
@@ -41,32 +40,32 @@ type Armed = {
 }
 
 /**
- * Wraps a JSON-RPC handler so that faults can be injected into it.
+ * Opens a place where faults can be injected.
  *
- * @param handle - The handler that does the work.
- * @returns The wrapped handler, `inject`, and `clear`, which takes every fault away.
+ * @param strikes - Whether a fault is for the call of that name.
+ * @returns `pass`, through which every call goes, `inject`, and `clear`, which takes every fault away.
  */
-export function withFaults(handle: listen.Handler): withFaults.Result {
-  const armed = new Set<Armed>()
+export function openFaults<failure, fault extends Fault<failure>>(
+  strikes: (fault: fault, call: string) => boolean,
+): openFaults.Faults<failure, fault> {
+  const armed = new Set<Armed<fault>>()
 
-  const disarm = (entry: Armed) => {
+  const disarm = (entry: Armed<fault>) => {
     armed.delete(entry)
     entry.release()
   }
 
   return {
-    async handle(method, params) {
-      const entry = [...armed].find(
-        ({ fault, left }) => left > 0 && (fault.method ?? method) === method,
-      )
-      if (entry === undefined) return handle(method, params)
+    async pass<answer>(call: string, carryOut: () => Promise<answer>) {
+      const entry = [...armed].find(({ fault, left }) => left > 0 && strikes(fault, call))
+      if (entry === undefined) return { answer: await carryOut() }
       entry.hits++
       entry.left--
-      return strike(entry, () => handle(method, params))
+      return strike<answer, failure>(entry, carryOut)
     },
     inject(fault) {
       const { promise, resolve } = deferred()
-      const entry: Armed = {
+      const entry: Armed<fault> = {
         fault,
         left: fault.times ?? Number.POSITIVE_INFINITY,
         hits: 0,
@@ -89,28 +88,27 @@ export function withFaults(handle: listen.Handler): withFaults.Result {
   }
 }
 
-export declare namespace withFaults {
-  type Result = {
-    handle: listen.Handler
-    inject: (fault: Fault) => Injected
+export declare namespace openFaults {
+  type Faults<failure, fault extends Fault<failure>> = {
+    pass: <answer>(
+      call: string,
+      carryOut: () => Promise<answer>,
+    ) => Promise<Passed<answer, failure>>
+    inject: (fault: fault) => Injected
     clear: () => void
   }
 }
 
-async function strike(
-  { fault, cleared }: Armed,
-  carryOut: () => Promise<Answer | Breakage>,
-): Promise<Answer | Breakage> {
+async function strike<answer, failure>(
+  { fault, cleared }: Pick<Armed<Fault<failure>>, 'fault' | 'cleared'>,
+  carryOut: () => Promise<answer>,
+): Promise<Passed<answer, failure>> {
   const { delay = 0, executed = false, fail } = fault
-  const answer = fail === undefined || executed ? await carryOut() : undefined
+  const answer = fail === undefined || executed ? { answer: await carryOut() } : undefined
   if (delay > 0) await Promise.race([sleep(delay), cleared])
   if (fail === 'hang') await cleared
   if (fail === undefined && answer) return answer
-  return typeof fail === 'object' ? failed(fail) : { breakage: 'drop' }
-}
-
-function failed(fail: { status: number } | RpcError): Answer | Breakage {
-  return 'status' in fail ? { breakage: fail } : { error: fail }
+  return { failure: fail === undefined || fail === 'hang' ? 'drop' : fail }
 }
 
 function sleep(ms: number): Promise<void> {

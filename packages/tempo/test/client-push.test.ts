@@ -40,6 +40,8 @@ const hashOf = async (pushed: ReturnType<typeof local.prove>) => {
   return { hash: payload.hash, ...rest }
 }
 
+const url = new URL('https://shop.example/')
+
 describe('the mode', () => {
   test.each<[string, Details, Options, string]>([
     ['pull where both are', { supportedModes: ['pull', 'push'] }, {}, 'transaction'],
@@ -232,7 +234,7 @@ describe('a push', () => {
     const signal = AbortSignal.abort(new Error('gone'))
     const wallet = local.wallet()
     await expect(
-      (async () => wallet.createCredential({ challenge, context: undefined, signal }))(),
+      (async () => wallet.createCredential({ challenge, context: undefined, url, signal }))(),
     ).rejects.toThrow()
     expect(await local.chain.balance(recipient)).toBe(0n)
   })
@@ -403,6 +405,7 @@ describe('a wallet', () => {
       wallet.createCredential({
         challenge: local.challengeFor(either),
         context: undefined,
+        url,
         signal: new AbortController().signal,
       })
     await pay()

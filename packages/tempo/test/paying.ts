@@ -43,7 +43,8 @@ export async function createPaying() {
   /** Makes a credential. */
   async function prove(challenge: ReturnType<typeof challengeFor>, options: Options = {}) {
     const { signal } = new AbortController()
-    return wallet(options).createCredential({ challenge, context: undefined, signal })
+    const url = new URL('https://shop.example/')
+    return wallet(options).createCredential({ challenge, context: undefined, url, signal })
   }
 
   return {

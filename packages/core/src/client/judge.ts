@@ -19,7 +19,12 @@ export type Offer = { readonly method: Method.Client; readonly wire: Challenge.W
 /** One 402 and what has been tried of it. */
 export type Occasion = {
   readonly client: { readonly ledger: Ledger; readonly events: Emitter }
-  readonly call: { readonly body?: Body | undefined; readonly signal: AbortSignal | undefined }
+  readonly call: {
+    readonly body?: Body | undefined
+    readonly signal: AbortSignal | undefined
+    /** Absent where the caller presents the credential. */
+    readonly send?: (() => unknown) | undefined
+  }
   /** Where it came from. */
   readonly url: URL
   readonly rules: Rules
@@ -185,15 +190,15 @@ async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
 /** The charge draft's fields. A number has one spelling: digits alone. */
 function priceOf({ amount, currency }: { amount?: unknown; currency?: unknown }): Method.Price {
   const isWhole = typeof amount === 'string' && /^(0|[1-9]\d{0,77})$/.test(amount)
-  return { amount: isWhole ? BigInt(amount) : -1n, currency: String(currency), decimals: 0 }
+  return { amount: BigInt(isWhole ? amount : -1), currency: `${currency}`, decimals: 0 }
 }
 
 /** @see charge draft, Currency Verification and Recipient Verification */
 function isPermitted(trial: Trial, price: Method.Price): boolean {
-  const { method, occasion, challenge } = trial
+  const { method, occasion } = trial
   const { policy, max } = occasion.rules
   trial.code = 'recipient-refused'
-  if (!isListed(policy.recipients, challenge?.request.recipient)) return false
+  if (!isListed(policy.recipients, trial.challenge!.request.recipient)) return false
   trial.code = 'currency-refused'
   if (!isListed(policy.currencies, price.currency)) return false
   trial.code = 'policy-missing'
@@ -224,20 +229,22 @@ function isTimely(trial: Trial): boolean {
 }
 
 async function pay(trial: Trial): Promise<void> {
-  const { method, wire, challenge, occasion } = trial
-  const { context, call } = occasion
+  const { method, wire, occasion } = trial
+  const { client, context, call, url } = occasion
   const given = {
-    challenge: challenge!,
+    challenge: trial.challenge!,
     context,
+    url,
+    on: call.send && client.events.on,
     // Made when it is looked at: an AbortController costs more than all the rest.
     get signal() {
       return call.signal ?? new AbortController().signal
     },
   }
   trial.code = 'credential-failed'
+  let making: Method.Proof | Promise<Method.Proof>
   let proof: Method.Proof
   try {
-    let making: Method.Proof | Promise<Method.Proof>
     starting++
     try {
       making = method.createCredential(given)
@@ -247,14 +254,14 @@ async function pay(trial: Trial): Promise<void> {
     proof = await making
   } catch (cause) {
     // A method that throws says that no money moved, unless it says that it cannot tell.
-    trial.isMoved = (cause as { code?: unknown } | undefined)?.code === 'payment-indeterminate'
+    trial.isMoved = (cause as Error & { code?: unknown })?.code === 'payment-indeterminate'
     throw cause
   }
-  const { payload, source, authorization, alternate } = proof
+  const { payload, source, authorization, alternate, answers = wire } = proof
   trial.isMoved = !authorization
   if (!isTimely(trial) && authorization) return
   const write = (form: unknown): string =>
-    `Payment ${base64url.encode(JSON.stringify({ challenge: wire, payload: form, source }))}`
+    `Payment ${base64url.encode(JSON.stringify({ challenge: answers, payload: form, source }))}`
   trial.credential = write(payload)
   trial.alternate = alternate && write(alternate)
 }

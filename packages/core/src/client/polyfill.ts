@@ -12,10 +12,7 @@ type Layer = Fetch & { [key]?: { below: Fetch; isActive: boolean } }
 /** Installs a paying fetch; the function returned takes it out again. */
 export function install(pay: Fetch): () => void {
   const state = { below: globalThis.fetch, isActive: true }
-  const layer: Layer = (input, init) => {
-    const target = state.isActive ? pay : state.below
-    return target(input, init)
-  }
+  const layer: Layer = (input, init) => (state.isActive ? pay : state.below)(input, init)
   layer[key] = state
   globalThis.fetch = layer
   return () => {

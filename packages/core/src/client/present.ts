@@ -48,7 +48,8 @@ export async function present(
   const headers = withCredential(call.headers, payment)
   const changes: RequestInit = { headers, redirect: 'manual', signal: signal ?? null }
   try {
-    if (!resumed && !payment.isMoved) refuseLate(end)
+    // An expired challenge must not be submitted; only what is paid, and `resume`, may still ask for an answer.
+    if (!(resumed ?? payment.isMoved) && end <= Date.now()) throw failure([{ code: 'expired' }])
     for (let attempt = 1; ; attempt++) {
       let response: Response | undefined
       let error: unknown
@@ -58,7 +59,7 @@ export async function present(
         error = thrown
       }
       signal?.throwIfAborted()
-      const wait = attempt < attempts ? pauseFor(response, attempt) : NaN
+      const wait = pauseFor(response, attempts - attempt, attempt)
       const isFinal = !(Date.now() + wait <= end)
       const status = response?.status
       client.events.emit('response', () => ({ url: url.href, status, attempt, isFinal }))
@@ -72,11 +73,6 @@ export async function present(
   }
 }
 
-/** An expired challenge must not be submitted; only what is paid, and `resume`, may still ask for an answer. */
-function refuseLate(end: number): void {
-  if (end <= Date.now()) throw failure([{ code: 'expired' }])
-}
-
 /** Deployed servers whose `Authorization` is for something else name the one other header. */
 function withCredential(headers: Call['headers'], { wire, credential }: Payment): Call['headers'] {
   const name = `${wire.header ? 'payment-' : ''}authorization`
@@ -85,7 +81,8 @@ function withCredential(headers: Call['headers'], { wire, credential }: Payment)
 }
 
 /** Milliseconds until the same credential may be presented again; NaN when the answer stands. */
-function pauseFor(response: Response | undefined, attempt: number): number {
+function pauseFor(response: Response | undefined, left: number, attempt: number): number {
+  if (left < 1) return NaN
   if (!response) return 2 ** attempt * 100 + Math.random() * 200
   const { status, headers } = response
   const after = headers.get('retry-after') ?? ''

@@ -1,6 +1,6 @@
 /// <reference types="node" />
 /**
- * Base64url without padding, strict, by Node's buffers.
+ * Base64url, written without padding and read strictly, with the right padding or none, by Node's buffers.
  *
  * @module
  */
@@ -30,5 +30,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Decodes to bytes; `undefined` unless encoding them gives the input again. */
 export function decodeBytes(encoded: string): Uint8Array | undefined {
   const bytes = Buffer.from(encoded, 'base64url')
-  return bytes.toString('base64url') === encoded ? bytes : undefined
+  const canonical = bytes.toString('base64url')
+  return canonical === encoded || pad(canonical) === encoded ? bytes : undefined
 }
+
+const pad = (text: string): string => text.padEnd(Math.ceil(text.length / 4) * 4, '=')

@@ -1,5 +1,5 @@
 /**
- * Base64url without padding, strict: one text has one encoding.
+ * Base64url, written without padding and read strictly, with the right padding or none: one text has one encoding.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export function encode(data: string | Uint8Array): string {
 export function decode(encoded: string): string | undefined {
   try {
     const text = utf8.decode(read(encoded))
-    return encode(text) === encoded ? text : undefined
+    return encode(text) === encoded.replace(/=/g, '') ? text : undefined
   } catch {
     return undefined
   }
@@ -28,7 +28,7 @@ const utf8 = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true, ignoreBOM: 
 export function decodeBytes(encoded: string): Uint8Array | undefined {
   try {
     const bytes = read(encoded)
-    return encode(bytes) === encoded ? bytes : undefined
+    return encode(bytes) === encoded.replace(/=/g, '') ? bytes : undefined
   } catch {
     return undefined
   }

@@ -26,6 +26,7 @@ export type Kernel = {
   readonly insecure: boolean
   readonly policy: Config['policy']
   readonly limit: Config['limit']
+  readonly client: Config['client']
 }
 
 /** Milliseconds. */
@@ -73,6 +74,20 @@ export type Config = {
         header: (name: string) => string | null
       }) => number | undefined | Promise<number | undefined>)
     | undefined
+  /**
+   * Names who asks: an account, an API key, an address that can be trusted. A named client is asked the same again until it
+   * answers, where a challenge costs something to make (an invoice), and is bounded by itself. One name is one payer: clients
+   * who share one get the same invoice, which only one of them can pay. Left out, nobody is named.
+   */
+  client?:
+    | ((visit: {
+        method: string
+        url: string
+        header: (name: string) => string | null
+        /** The other end of the connection, on Node: behind a proxy it is the proxy. */
+        address: string | undefined
+      }) => string | undefined | Promise<string | undefined>)
+    | undefined
   /** HTTP methods that are never charged, such as `OPTIONS`; none unless named. */
   free?: readonly string[] | undefined
   /** Largest request body that is bound to a payment (10 MiB). */
@@ -111,6 +126,7 @@ export function createKernel(config: Config): Kernel {
     insecure: config.insecure ?? false,
     policy: config.policy,
     limit: config.limit,
+    client: config.client,
   }
   if (store.volatile && environment['NODE_ENV'] === 'production')
     warn(

@@ -223,6 +223,9 @@ function fromNode(message: NodeRequest): Inbound | undefined {
     method,
     url,
     hasBody: carriesBody(message),
+    get address() {
+      return (message.socket as { remoteAddress?: string } | undefined)?.remoteAddress
+    },
     header(name) {
       const value = valueOf(message, name)
       return value === undefined ? null : Array.isArray(value) ? value.join(', ') : value

@@ -7,30 +7,42 @@ import * as AcceptPayment from '../AcceptPayment.js'
 import * as BodyDigest from '../BodyDigest.js'
 import * as Challenge from '../Challenge.js'
 import * as ChallengeId from '../ChallengeId.js'
+import * as Errors from '../Errors.js'
 import * as PaymentRequest from '../PaymentRequest.js'
-import { sha256 } from '#sha256'
 import * as base64url from '#base64url'
+import { issueBounded } from './bounds.js'
 import { runWithDeadline } from './deadline.js'
-import { checkIssued, withIssued, type Offer } from './route.js'
+import { checkIssued, lifeOf, withIssued, type Offer } from './route.js'
+import { scopeOf } from './scope.js'
+import type { Refusal } from './steps/capture.js'
+import { refusalOf } from './steps/fault.js'
 import { MethodStore } from './store.js'
 import type { Inbound } from './transport.js'
 
 /** A challenge ready to send. */
 export type Issued = { id: string; header: string; offer: Offer }
 
+/** What is offered; and where that is nothing, why, if a rail said so. */
+export type Issuing = { challenges: Issued[]; refusal: Refusal | undefined }
+
 /**
  * Issues a fresh challenge for every offer that the visitor accepts.
  *
  * @param body - The request body that the challenge is bound to.
- * @returns The challenges in order of preference; empty when no rail could make one.
+ * @returns The challenges in order of preference; none when no rail could make one.
  * @see core draft, Challenge and Client Payment Preferences
  */
 export function issue(
   offers: readonly Offer[],
   inbound: Inbound,
   body: Uint8Array | undefined,
-): Issued[] | Promise<Issued[]> {
-  const visit: Visit = { inbound, digest: body && BodyDigest.create(body), nonce: createNonce() }
+): Issuing | Promise<Issuing> {
+  const visit: Visit = {
+    inbound,
+    digest: body && BodyDigest.create(body),
+    nonce: createNonce(),
+    refusal: undefined,
+  }
   const issued: (Issued | Promise<Issued | undefined>)[] = []
   let pending = false
   for (const offer of rank(offers, inbound.header('accept-payment'))) {
@@ -38,15 +50,28 @@ export function issue(
     pending ||= made instanceof Promise
     issued.push(made)
   }
-  return pending ? gather(issued) : (issued as Issued[])
+  return pending
+    ? gather(issued, visit)
+    : { challenges: issued as Issued[], refusal: visit.refusal }
 }
 
-const gather = async (
+async function gather(
   issuing: readonly (Issued | Promise<Issued | undefined>)[],
-): Promise<Issued[]> => (await Promise.all(issuing)).filter((challenge) => challenge !== undefined)
+  visit: Visit,
+): Promise<Issuing> {
+  const made = await Promise.all(issuing)
+  const challenges = made.filter((challenge) => challenge !== undefined)
+  return { challenges, refusal: visit.refusal }
+}
 
 /** What the challenges of one 402 have in common. */
-type Visit = { inbound: Inbound; digest: string | undefined; nonce: string }
+export type Visit = {
+  inbound: Inbound
+  digest: string | undefined
+  nonce: string
+  /** What the first rail that refused to make an offer said. */
+  refusal: Refusal | undefined
+}
 
 const rank = (offers: readonly Offer[], header: string | null): readonly Offer[] =>
   header === null
@@ -63,19 +88,11 @@ const rank = (offers: readonly Offer[], header: string | null): readonly Offer[]
 /** A rail that asks its network first; late or failing, it drops out. */
 async function issueWithFields(offer: Offer, visit: Visit): Promise<Issued | undefined> {
   const { kernel, method } = offer
+  const make = () => issueFresh(offer, visit)
   try {
-    const fields = await runWithDeadline(kernel.deadlines.offer, (signal) =>
-      method.issued?.create({
-        request: offer.request,
-        realm: kernel.realm,
-        expires: expiryOf(offer),
-        signal,
-        store: new MethodStore(kernel.store, method.name),
-      }),
-    )
-    const request = PaymentRequest.serialize(withIssued(offer.request, checkIssued(offer, fields)))
-    return create(offer, visit, request)
+    return await (method.issued?.bounds ? issueBounded(offer, visit, make) : make())
   } catch (cause) {
+    if (Errors.isPaymentError(cause)) visit.refusal ??= refusalOf(cause, method)
     kernel.events.emit('offer-failed', () => ({
       method: visit.inbound.method,
       url: visit.inbound.url,
@@ -86,9 +103,28 @@ async function issueWithFields(offer: Offer, visit: Visit): Promise<Issued | und
   }
 }
 
-function create(offer: Offer, visit: Visit, request = offer.encoded): Issued {
-  const { kernel, method, options, head } = offer
+async function issueFresh(offer: Offer, visit: Visit): Promise<Issued> {
+  const { kernel, method } = offer
   const expires = expiryOf(offer)
+  const fields = await runWithDeadline(kernel.deadlines.offer, (signal) =>
+    method.issued?.create({
+      request: offer.request,
+      realm: kernel.realm,
+      expires,
+      signal,
+      store: new MethodStore(kernel.store, method.name),
+    }),
+  )
+  const request = PaymentRequest.serialize(withIssued(offer.request, checkIssued(offer, fields)))
+  return create(offer, visit, { request, expires })
+}
+
+function create(
+  offer: Offer,
+  visit: Visit,
+  { request, expires } = { request: offer.encoded, expires: expiryOf(offer) },
+): Issued {
+  const { kernel, method, options, head } = offer
   const opaque = createOpaque(offer, visit)
   const digest = options.bind?.body === false ? undefined : visit.digest
   const slots: ChallengeId.Slots = {
@@ -146,8 +182,8 @@ let expirySecond = 0
 const expiryTexts = new Map<number, string>()
 
 /** RFC 3339, whole seconds, formatted once a second. */
-function expiryOf({ kernel, options }: Offer): string {
-  const life = options.expires ?? kernel.expires
+function expiryOf(offer: Offer): string {
+  const life = lifeOf(offer)
   const second = Math.floor(Date.now() / 1000)
   if (second !== expirySecond) expiryTexts.clear()
   expirySecond = second
@@ -157,34 +193,4 @@ function expiryOf({ kernel, options }: Offer): string {
     expiryTexts.set(life, text)
   }
   return text
-}
-
-const scopes = new Map<string, string>()
-const MOST_SCOPES = 2000
-
-/**
- * The route that a payment is for: origin, HTTP method and route pattern (or the path as it came),
- * as a short hash, so that long paths cost no header space.
- */
-export function scopeOf({ options }: Offer, inbound: Inbound): string {
-  const route = options.scope ?? inbound.scope
-  const place =
-    route === undefined ? withoutQuery(inbound.url) : `${originOf(inbound.url)} ${route}`
-  const key = `${inbound.method} ${place}`
-  const known = scopes.get(key)
-  if (known !== undefined) return known
-  const scope = base64url.encode(sha256(new TextEncoder().encode(key)).subarray(0, 15))
-  if (scopes.size >= MOST_SCOPES) scopes.clear()
-  scopes.set(key, scope)
-  return scope
-}
-
-function withoutQuery(url: string): string {
-  const end = url.search(/[?#]/)
-  return end < 0 ? url : url.slice(0, end)
-}
-
-function originOf(url: string): string {
-  const end = url.indexOf('/', url.indexOf('://') + 3)
-  return end < 0 ? url : url.slice(0, end)
 }

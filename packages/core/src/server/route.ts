@@ -35,6 +35,9 @@ export type Offer = {
   readonly options: RouteOptions
 }
 
+/** Seconds that a challenge of this offer lives. */
+export const lifeOf = ({ kernel, options }: Offer): number => options.expires ?? kernel.expires
+
 const ROUTE_KEYS = new Set(['description', 'expires', 'meta', 'scope', 'bind'])
 
 /**

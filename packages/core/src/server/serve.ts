@@ -6,6 +6,8 @@
 import type * as Errors from '../Errors.js'
 import type { Settled } from '../Outcome.js'
 import type { Receipt } from '../Receipt.js'
+import { giveBack } from './allowance.js'
+import { noteAnswer } from './bounds.js'
 import { priceOf } from './price.js'
 import type { Offer } from './route.js'
 import { replay } from './steps/answer.js'
@@ -13,6 +15,7 @@ import { bind, type Bound } from './steps/bind.js'
 import { capture, isRefusal, refuse, type Captured, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { cameInTime, isInGrace, remember } from './steps/late.js'
+import { inWordsOf } from './steps/problem.js'
 import { tryEnter } from './steps/enter.js'
 import { judge, present, type Judged, type Presentation } from './steps/judge.js'
 import type { PaymentRecord } from './steps/record.js'
@@ -83,6 +86,7 @@ async function pay(
   const bound = bind(offers, token, visit)
   if (isRefusal(bound)) return bound
   visit.bound = bound
+  const client = bound.offer.method.issued?.bounds && (await noteAnswer(bound, inbound))
   const { events } = bound.offer.kernel
   const began = events.has('claimed') ? performance.now() : 0
   const reading = present(bound)
@@ -101,7 +105,9 @@ async function pay(
   // What an earlier visit settled is only owed.
   if (isSettled) return owe(bound, claimed.lease, { inbound })
   const settled = await settle(bound, presentation, claimed)
-  return isRefusal(settled) ? settled : owe(bound, claimed.lease, { inbound, settled })
+  if (isRefusal(settled)) return settled
+  giveBack(bound.offer.method, client)
+  return owe(bound, claimed.lease, { inbound, settled })
 }
 
 function judgeAndClaim(
@@ -201,7 +207,8 @@ function refused(
 ): Verdict | Promise<Verdict> {
   const { events } = (offers[0] as Offer).kernel
   const { method, url } = visit.inbound
-  const { refused: problem, cause } = refusal
+  const { cause } = refusal
+  const problem = inWordsOf(visit.bound?.offer.method, refusal, offers)
   const challenge = visit.bound?.challenge
   if (problem.code === 'payment-indeterminate')
     events.emit('indeterminate', () => ({
@@ -213,7 +220,7 @@ function refused(
     }))
   else if (problem.code !== 'payment-required')
     events.emit('rejected', () => ({ method, url, problem, challenge, cause }))
-  const replying = replyWith(offers, refusal, visit)
+  const replying = replyWith(offers, { ...refusal, refused: problem }, visit)
   return replying instanceof Promise
     ? replying.then((made) => ({ status: 'refused', ...made }))
     : { status: 'refused', reply: replying.reply, problem: replying.problem }

@@ -12,6 +12,8 @@ export interface Inbound {
   readonly url: string
   /** The route pattern, where an adapter knows it; else the path stands for the route. */
   readonly scope?: string | undefined
+  /** Who is at the other end of the connection, where that is known: the payer, or a proxy. */
+  readonly address?: string | undefined
   /** A header's value, several joined by `, `; null when absent. */
   header(name: string): string | null
   /** False when there is surely no body to bind. */

@@ -206,7 +206,7 @@ describe('decode', () => {
 
   test.each([
     ['a request that is not base64url', { request: 'not base64' }],
-    ['a padded request', { request: 'e30=' }],
+    ['a request padded too much', { request: 'e30==' }],
     ['an empty request', { request: '' }],
     ['a request that is an array', { request: Buffer.from('[]').toString('base64url') }],
     ['opaque data that is not JSON', { opaque: 'AAAA' }],

@@ -21,6 +21,10 @@ describe.each([
     expect(encoded.map(codec.decode)).toEqual(words)
   })
 
+  test('reads the right padding too', () => {
+    expect(['Zg==', 'Zm8=', 'Zm9v'].map(codec.decode)).toEqual(['f', 'fo', 'foo'])
+  })
+
   test('agrees with Buffer on any bytes and texts, both ways', () => {
     fc.assert(
       fc.property(anyBytes, anyText, (bytes, text) => {
@@ -34,8 +38,13 @@ describe.each([
   })
 
   test.each([
-    'Zg==',
-    'Zm8=',
+    'Zg=',
+    'Zg===',
+    'Zm8==',
+    'Zm9v=',
+    'Z===',
+    '=',
+    'Zg==Zg==',
     'Zm9v\n',
     ' Zm9v',
     'Zm 9v',

@@ -95,7 +95,7 @@ describe('deserialize', () => {
     ['another scheme', `Bearer ${token}`],
     ['no space', `Payment${token}`],
     ['a tab', `Payment\t${token}`],
-    ['padding', `Payment ${token}=`],
+    ['too much padding', `Payment ${token}===`],
     ['two tokens', `Payment ${token} ${token}`],
     ['a list', `Payment ${token}, Payment ${token}`],
     ['base64 of another alphabet', `Payment ${token.slice(0, -1)}+`],

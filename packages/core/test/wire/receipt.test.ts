@@ -62,7 +62,7 @@ describe('deserialize', () => {
     ['no reference', encode({ ...example, reference: null })],
     ['an array', encode([example])],
     ['text that is not JSON', encode('success')],
-    ['padding', `${encoded}=`],
+    ['too much padding', `${encoded}===`],
     ['a scheme before it', `Payment ${encoded}`],
     ['two receipts', `${encoded}, ${encoded}`],
     ['__proto__', encode(`{"__proto__":${JSON.stringify(example)}}`)],

@@ -6,7 +6,7 @@
 import { type Address, encodeFunctionData, type Hex, http, type Transport } from 'viem'
 import { generatePrivateKey } from 'viem/accounts'
 import { Abis, Account, type Client, createClient } from 'viem/tempo'
-import { type Fault, type Injected, withFaults } from '../faults.js'
+import { type Fault, type Injected, withFaults } from './faults.js'
 import { listen } from '../json-rpc.js'
 import { run } from './anvil.js'
 import { defineLocalChain } from './chain.js'
@@ -16,7 +16,7 @@ import { openPurse } from './funding.js'
 import { connect, expectResult } from './upstream.js'
 
 export { tokens } from './constants.js'
-export type { Fault, Injected } from '../faults.js'
+export type { Fault, Injected } from './faults.js'
 
 /** A running local chain. */
 export interface Chain extends AsyncDisposable {

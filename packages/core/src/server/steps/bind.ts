@@ -9,10 +9,10 @@ import * as ChallengeId from '../../ChallengeId.js'
 import * as Credential from '../../Credential.js'
 import * as Expires from '../../Expires.js'
 import * as PaymentRequest from '../../PaymentRequest.js'
-import { scopeOf } from '../offers.js'
+import { scopeOf } from '../scope.js'
 import { deepFreeze, pickIssued, withIssued, type Offer } from '../route.js'
 import type { Inbound } from '../transport.js'
-import { refuse, type Refusal } from './capture.js'
+import { isRefusal, refuse, type Refusal } from './capture.js'
 
 /** A credential that answers an offer of this route. */
 export type Bound = {
@@ -55,9 +55,11 @@ export function bind(
   const issuers = candidates.filter(
     ({ kernel }) => kernel.realm === wire.realm && ChallengeId.verify(wire, kernel.keyring),
   )
-  if (issuers.length === 0)
-    return refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
-  return bindTo(matchPrice(issuers, wire), credential, visit)
+  const bound =
+    issuers.length === 0
+      ? refuse('invalid-challenge', { detail: 'This challenge was not issued here.' })
+      : bindTo(matchPrice(issuers, wire), credential, visit)
+  return isRefusal(bound) ? { ...bound, method: (candidates[0] as Offer).method } : bound
 }
 
 /** Finds the offer that asks just this; with fields issued anew, once those are put aside. */
@@ -105,8 +107,8 @@ function bindTo(
     ? 'The price of this route has changed; a fresh challenge has it.'
     : expires <= Date.now() && 'This challenge has expired.'
   if (stale) {
-    bound.stale = refuse('invalid-challenge', { detail: stale })
     bound.isLate = !changed
+    bound.stale = refuse('invalid-challenge', { detail: stale }, { isExpired: !changed })
   }
   return bound
 }

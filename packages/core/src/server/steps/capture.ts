@@ -5,6 +5,7 @@
  */
 import * as Credential from '../../Credential.js'
 import * as Errors from '../../Errors.js'
+import type { Server } from '../../Method.js'
 import type { Kernel } from '../config.js'
 import { race } from '../deadline.js'
 import type { Offer } from '../route.js'
@@ -17,6 +18,10 @@ export type Refusal = {
   cause?: unknown
   /** True when an earlier, recorded visit with this very credential outweighs it. */
   recoverable?: boolean
+  /** The method that the credential names. */
+  method?: Server
+  /** True when the challenge was good once. */
+  isExpired?: boolean
 }
 
 export function refuse(

@@ -38,10 +38,10 @@ const newOwner = (): string => `${server}.${(owners++).toString(36)}`
 
 /**
  * What a credential is known by in the store, where the credential itself never is. The scheme before it may be written in
- * any case, with any number of spaces.
+ * any case, with any number of spaces, and padding after it or none.
  */
 export const fingerprint = (authorization: string): string =>
-  sha256Text(authorization.slice('Payment '.length).trimStart())
+  sha256Text(authorization.slice('Payment '.length).trimStart().replace(/=+$/, ''))
 
 const proofKey = (method: string, key: string): string =>
   `mpp:proof:${method}:${key.length > LONGEST_KEY ? sha256Text(key) : key}`

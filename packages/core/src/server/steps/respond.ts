@@ -6,7 +6,8 @@
 import * as Errors from '../../Errors.js'
 import { warn } from '../events.js'
 import { forward } from '../forward.js'
-import { issue, scopeOf, type Issued } from '../offers.js'
+import { issue, type Issuing } from '../offers.js'
+import { scopeOf } from '../scope.js'
 import type { Offer } from '../route.js'
 import type { Inbound, Reply } from '../transport.js'
 import { refuse, type Refusal } from './capture.js'
@@ -42,13 +43,14 @@ type Refused = { reply: Reply; problem: Errors.Problem }
 
 function challengeWith(
   offers: readonly Offer[],
-  issued: readonly Issued[],
+  { challenges: issued, refusal: failed }: Issuing,
   { refusal, visit }: { refusal: Refusal; visit: Visit },
 ): Refused {
   const [first] = issued
   if (!first) {
-    const { refused } = refuse('offer-unavailable')
-    return { reply: problemReply(refused, 5), problem: refused }
+    // Who asks too much is told so; why else a rail offers nothing is its operator's to know.
+    const { refused, retryAfter } = isTooMuch(failed) ? failed : refuse('offer-unavailable')
+    return { reply: problemReply(refused, retryAfter ?? 5), problem: refused }
   }
   const { kernel } = offers[0] as Offer
   kernel.events.emit('challenge', () => ({
@@ -70,6 +72,9 @@ function challengeWith(
   accountSize(offers, challenges)
   return { reply, problem }
 }
+
+const isTooMuch = (refusal: Refusal | undefined): refusal is Refusal =>
+  refusal?.refused.code === 'rate-limited'
 
 function problemReply(problem: Errors.Problem, retryAfter: number | undefined): Reply {
   const headers: Reply['headers'] = {

@@ -1,0 +1,87 @@
+/**
+ * The story: local networks, a shop with one page and three ways to pay for it, and three customers.
+ *
+ * @module
+ */
+import { Challenge, Credential, Receipt } from '@polyrail/core'
+import { Mpp } from '@polyrail/core/client'
+import { lightning } from '@polyrail/lightning/client'
+import { Lightning } from '@polyrail/sandbox/lightning'
+import { Tempo } from '@polyrail/sandbox/tempo'
+import { tempo } from '@polyrail/tempo/client'
+import { randomBytes } from 'node:crypto'
+import { spend, type Bank } from './points.js'
+import { dollars, listen, part, row, sats, showTransaction, title } from './print.js'
+import { open } from './shop.js'
+
+title('Setting up')
+const chain = await Tempo.start({ quiet: true })
+const { rpcUrl, chainId } = chain
+const payer = await chain.account({ amount: 1_000_000n })
+const nodes = await Lightning.start({ quiet: true })
+const recipient = (await chain.account({ amount: 5_000_000n })).address
+const member = { member: 'ada', secret: randomBytes(32).toString('base64') }
+const bank: Bank = new Map([['ada', { secret: member.secret, points: 25, paid: new Set() }]])
+const shop = await open({ recipient, rpcUrl, chainId, node: nodes.payee, bank })
+row('chain', `Tempo, chain id ${chainId}, ${rpcUrl}`)
+row('nodes', `Lightning on regtest, ${nodes.payer.id} → ${nodes.payee.id}`)
+row('payer', payer.address)
+row('shop', `${recipient}, selling ${shop.url}`)
+
+try {
+  title('Asking without paying')
+  const unpaid = await fetch(shop.url)
+  row('answer', `${unpaid.status} ${unpaid.statusText}, ${unpaid.headers.get('content-type')}`)
+  for (const { method, intent, id, expires, description, request } of Challenge.parse(
+    unpaid.headers,
+  ))
+    part(`challenge: ${method}/${intent}`, { id, expires, description, request })
+
+  title('Paying with Tempo: mpp.fetch(url)')
+  const before = await balances()
+  const wire = listen()
+  const wallet = Mpp.create({
+    methods: [tempo({ account: payer, rpcUrl, chainId })],
+    policy: { max: '0.05' },
+    fetch: wire.fetch,
+  })
+  const paid = await wallet.fetch(shop.url)
+  const credential = Credential.deserialize(wire.authorization())
+  part('credential', { source: credential?.source, payload: credential?.payload })
+  row('answer', `${paid.status} ${paid.statusText}, ${await paid.text()}`)
+  const receipt = Receipt.fromResponse(paid)
+  if (!receipt) throw new Error('The page was not paid for.')
+  part('receipt', receipt)
+
+  title('What the chain says')
+  await showTransaction(chain, receipt.reference)
+  const after = await balances()
+  row('payer', `${dollars(before.payer)} → ${dollars(after.payer)} pathUSD (the price and the fee)`)
+  row('shop', `${dollars(before.shop)} → ${dollars(after.shop)} pathUSD`)
+
+  title('The same page over Lightning')
+  const [had, earned] = [nodes.payer.balance, nodes.payee.balance]
+  const node = Mpp.create({
+    methods: [lightning({ wallet: nodes.payer, network: 'regtest' })],
+    policy: { max: '20' },
+  })
+  const bought = await node.fetch(shop.url)
+  part('receipt', Receipt.fromResponse(bought) ?? {})
+  row('answer', `${bought.status} ${bought.statusText}, ${await bought.text()}`)
+  row('payer', `${sats(had)} → ${sats(nodes.payer.balance)}`)
+  row('shop', `${sats(earned)} → ${sats(nodes.payee.balance)}`)
+
+  title('The same page for points')
+  const points = Mpp.create({ methods: [spend(member)], policy: { max: '10' } })
+  const again = await points.fetch(shop.url)
+  part('receipt', Receipt.fromResponse(again) ?? {})
+  row('answer', `${again.status} ${again.statusText}, ${await again.text()}`)
+  row('ada', `25 → ${bank.get('ada')?.points} points`)
+} finally {
+  await shop.close()
+  await Promise.all([chain.stop(), nodes.stop()])
+}
+
+async function balances() {
+  return { payer: await chain.balance(payer.address), shop: await chain.balance(recipient) }
+}

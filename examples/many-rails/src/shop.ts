@@ -1,0 +1,60 @@
+/**
+ * The seller: one page on a plain Node server, for a cent on Tempo, ten satoshis over Lightning or ten points.
+ *
+ * @module
+ */
+import { Mpp } from '@polyrail/core/server'
+import { lightning, type Wallet } from '@polyrail/lightning/server'
+import { tempo } from '@polyrail/tempo/server'
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { accept, type Bank } from './points.js'
+
+/**
+ * Opens the shop on a free port of this machine.
+ *
+ * @param options.recipient - The shop's wallet on Tempo.
+ * @param options.node - The shop's Lightning node.
+ * @returns Where the page is, and how to close.
+ */
+export async function open({ recipient, rpcUrl, chainId, node, bank }: open.Options) {
+  const mpp = Mpp.create({
+    methods: [
+      tempo({ recipient, rpcUrl, chainId }),
+      lightning({ wallet: node, network: 'regtest' }),
+      accept(bank),
+    ],
+    realm: '127.0.0.1',
+    secretKey: randomBytes(32).toString('base64'),
+  })
+
+  const pay = mpp.compose(
+    mpp.tempo.charge({ amount: '0.01', externalId: 'page-1', description: 'One page' }),
+    mpp.lightning.charge({ amount: '10', memo: 'One page', description: 'One page' }),
+    mpp.points.charge({ amount: '10', description: 'One page' }),
+  )
+  const page = pay(() => Response.json({ page: 'What is worth a cent is worth reading.' }))
+
+  const server = createServer(Mpp.toNodeListener(page))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return {
+    url: `http://127.0.0.1:${port}/page`,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+export declare namespace open {
+  type Options = {
+    recipient: `0x${string}`
+    rpcUrl: string
+    chainId: number
+    node: Wallet
+    bank: Bank
+  }
+}

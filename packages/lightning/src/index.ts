@@ -1,0 +1,10 @@
+/**
+ * Lightning on the wire: the method's definitions and types. No I/O, safe anywhere.
+ *
+ * @module
+ */
+export { charge } from './charge/method.js'
+export type { Payload as ChargePayload, Request as ChargeRequest } from './charge/method.js'
+export type { Network } from './network.js'
+export { WalletError } from './wallet/error.js'
+export type { Payment, Wallet } from './wallet.js'
