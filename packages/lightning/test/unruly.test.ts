@@ -118,6 +118,25 @@ describe('after an earlier payment has been looked for', () => {
   })
 })
 
+test('a payment that is waited for again and again is counted once', async () => {
+  const { page } = openShop(local.shop)
+  let isDone = false
+  const wallet: Wallet = {
+    ...local.payer,
+    lookupPayment: (query) => (isDone ? local.payer.lookupPayment(query) : pending()),
+    payInvoice: (order) => (void local.payer.payInvoice(order), pending()),
+  }
+  const client = createClient(wallet, page, { timeout: 1 })
+  const policy = { max: '10', total: '25' }
+  const visit = () => codeOf(client.fetch(url, { policy }))
+  const visits = []
+  for (let at = 0; at < 3; at++) visits.push(await visit())
+  expect(visits).toEqual(Array(3).fill('payment-indeterminate'))
+  isDone = true
+  // The page that is paid, and another; a third is too much.
+  expect([await visit(), await visit(), await visit()]).toEqual([200, 200, 402])
+}, 15_000)
+
 test('a challenge that is about to end is not paid, however long its invoice lives', async () => {
   const { page } = openShop(local.shop, { route: { expires: 2 } })
   const before = paidSoFar()

@@ -114,8 +114,14 @@ async function recover(visit: Visit): Promise<Paid | undefined> {
   for (let payment; (payment = await journal.take());) {
     const { paymentHash, amount, latest } = payment
     const order = { ...orderOf(visit, payment), end }
-    const known = await find(wallet, order).catch(leaving(journal, paymentHash))
-    if ('preimage' in known) return proofOf(visit, payment, known)
+    const known = await find(wallet, order).catch(async (cause: unknown) => {
+      await uncount(asked)
+      return leaving(journal, paymentHash)(cause)
+    })
+    if ('preimage' in known) {
+      await uncount(asked)
+      return proofOf(visit, payment, known)
+    }
     const isPayable = amount === asked.challenge.request.amount && hasTime(latest)
     // A call that is still on its way somewhere must find this invoice paid, and not another one beside it.
     if (known.status === 'unheard' && isPayable) return complete(visit, payment)
@@ -124,6 +130,9 @@ async function recover(visit: Visit): Promise<Paid | undefined> {
   }
   return undefined
 }
+
+/** It was counted when it was made. A budget that cannot be told so counts it twice. */
+const uncount = ({ release }: Visit['asked']) => release?.().catch(() => undefined)
 
 async function complete(visit: Visit, payment: Payment): Promise<Paid> {
   const { journal } = visit
