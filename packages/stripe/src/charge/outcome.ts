@@ -18,7 +18,7 @@ export type Order = {
 }
 
 /** A verdict; or what must be undone before there is one, lest it be finished later without us. */
-export type Judged = Outcome.Outcome | { status: 'open'; id: string; then: Outcome.Rejected }
+export type Judged = Outcome.Outcome | { status: 'open'; id: string; verdict: Outcome.Rejected }
 
 /** Judges a PaymentIntent. */
 export function judgeIntent(intent: Intent, order: Order): Judged {
@@ -43,9 +43,9 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
     case 'canceled':
       return declined('The payment was canceled.')
     case 'requires_action':
-      return { status: 'open', id, then: declined(AUTHENTICATE) }
+      return { status: 'open', id, verdict: declined(AUTHENTICATE) }
     default:
-      return { status: 'open', id, then: declined('The payment method cannot be charged.') }
+      return { status: 'open', id, verdict: declined('The payment method cannot be charged.') }
   }
 }
 
@@ -54,19 +54,25 @@ const AUTHENTICATE =
 
 /** Judges an error of the package `stripe`, which is known by its data. `invalid` needs a look at the token. */
 export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' {
-  const { type, code, statusCode, decline_code: reason } = dataOf(cause)
-  if (code === 'idempotency_key_in_use') return Outcome.indeterminate({ retryAfter: 1, cause })
-  if (type === 'StripeCardError') return declined(describeDecline(reason ?? code), cause)
-  if (type === 'StripeIdempotencyError')
-    return declined('This token has been used for this challenge before.', cause)
-  if (type === 'StripeAuthenticationError' || type === 'StripePermissionError')
-    return Outcome.unsettled({ retryAfter: 60, cause })
-  if (type === 'StripeInvalidRequestError' && statusCode !== undefined && statusCode < 500)
-    return statusCode === 429 || statusCode === 409
-      ? Outcome.indeterminate({ retryAfter: 2, cause })
-      : 'invalid'
-  // Rate limits, outages, lost answers: the same key finds out.
-  return Outcome.indeterminate({ retryAfter: type === 'StripeRateLimitError' ? 5 : 2, cause })
+  const { type, code, decline_code: reason } = dataOf(cause)
+  if (code === 'idempotency_key_in_use' || code === 'lock_timeout')
+    return Outcome.indeterminate({ retryAfter: 1, cause })
+  switch (type) {
+    case 'StripeCardError':
+      return declined(describeDecline(reason ?? code), cause)
+    case 'StripeIdempotencyError':
+      return declined('This token has been used for this challenge before.', cause)
+    case 'StripeAuthenticationError':
+    case 'StripePermissionError':
+      return Outcome.unsettled({ retryAfter: 60, cause })
+    case 'StripeInvalidRequestError':
+      return 'invalid'
+    case 'StripeRateLimitError':
+      return Outcome.indeterminate({ retryAfter: 5, cause })
+    default:
+      // An outage, a lost answer: the same key finds out.
+      return Outcome.indeterminate({ retryAfter: 2, cause })
+  }
 }
 
 /**
@@ -130,7 +136,6 @@ function declined(detail: string, cause?: unknown): Outcome.Rejected {
 type Fault = {
   type?: string
   code?: string
-  statusCode?: number
   decline_code?: string
 }
 

@@ -145,12 +145,12 @@ async function conclude(
 async function undo(
   { network }: Terms,
   call: Call,
-  { id, then }: Extract<Judged, { status: 'open' }>,
+  { id, verdict }: Extract<Judged, { status: 'open' }>,
 ): Promise<Outcome.Outcome> {
   const attempt = { intent: id }
   try {
     const { status } = await network.cancel(id, asking(call, '_cancel'))
-    return status === 'canceled' ? then : Outcome.indeterminate({ attempt })
+    return status === 'canceled' ? verdict : Outcome.indeterminate({ attempt })
   } catch (cause) {
     return Outcome.indeterminate({ attempt, cause })
   }
