@@ -252,7 +252,7 @@ function showIssued(world: World, token: Token): object {
 }
 
 /** A token as its seller sees it. */
-export function showGranted(world: World, token: Token): object {
+function showGranted(world: World, token: Token): object {
   const { type } = token.method
   return {
     id: token.id,
