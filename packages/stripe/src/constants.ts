@@ -13,6 +13,20 @@ const THOUSANDTHS = 'bhd jod kwd omr tnd'
 /** Written with hundredths that must be zero. Stripe, Supported currencies: special cases. */
 const WHOLE_IN_HUNDREDTHS = 'isk ugx'
 
+/** The rest of what Stripe takes. Stripe, Supported currencies: presentment currencies. */
+const HUNDREDTHS = `
+  aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc cve czk
+  dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr
+  lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub
+  sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs wst xcd yer zar zmw`
+
+const TAKEN: ReadonlySet<string> = new Set(
+  [WHOLE, THOUSANDTHS, WHOLE_IN_HUNDREDTHS, HUNDREDTHS].join(' ').trim().split(/\s+/),
+)
+
+/** Whether Stripe can charge in a currency, as far as is known here. */
+export const isTaken = (currency: string): boolean => TAKEN.has(currency)
+
 const isIn = (list: string, currency: string): boolean => list.split(' ').includes(currency)
 
 /** Decimal places between the smallest unit and the unit people read. */
@@ -31,11 +45,13 @@ export function stepOf(currency: string): bigint {
 const LEAST: Readonly<Record<string, bigint>> = {
   usd: 50n,
   aed: 200n,
+  ars: 50n,
   aud: 50n,
   bgn: 100n,
   brl: 50n,
   cad: 50n,
   chf: 50n,
+  cop: 50n,
   czk: 1500n,
   dkk: 250n,
   eur: 50n,
@@ -53,6 +69,7 @@ const LEAST: Readonly<Record<string, bigint>> = {
   sek: 300n,
   sgd: 50n,
   thb: 1000n,
+  zar: 50n,
 }
 
 /** The least of a currency; of one that Stripe names no least for, the smallest unit. */

@@ -23,7 +23,7 @@ export type Granted = {
     /** Smallest units. */
     max_amount: number
     /** Epoch seconds. */
-    expires_at: number
+    expires_at?: number | null
   } | null
 }
 
@@ -35,6 +35,8 @@ export type Network = {
   create(parameters: Parameters, asking: Asking): Promise<Intent>
   retrieve(id: string, asking: Asking): Promise<Intent>
   cancel(id: string, asking: Asking): Promise<Intent>
+  /** Finds the PaymentIntent of an attempt, by its metadata. */
+  find(attempt: string, asking: Asking): Promise<Intent | undefined>
   token(spt: string, asking: Asking): Promise<Granted>
 }
 
@@ -46,6 +48,10 @@ export interface Client {
     create(parameters: Parameters, options?: object): Promise<Intent>
     retrieve(id: string, parameters?: object, options?: object): Promise<Intent>
     cancel(id: string, parameters?: object, options?: object): Promise<Intent>
+    search(
+      parameters: { query: string },
+      options?: object,
+    ): PromiseLike<{ data: readonly Intent[] }>
   }
   rawRequest(method: string, path: string, parameters?: object, options?: object): Promise<unknown>
 }
@@ -65,28 +71,30 @@ export type Location = {
  * @throws TypeError when `client` is neither a client nor a secret key.
  */
 export function connect({ client, apiVersion = API_VERSION, timeout = 20_000 }: Location): Network {
-  const load = typeof client === 'string' ? fromKey(client) : async () => check(client)
+  const load = typeof client === 'string' ? fromKey(client) : given(client)
   // Stripe is asked again by us, when it is known what for.
-  const options = { apiVersion, timeout, maxNetworkRetries: 0 }
+  const withOptions = (asking: Asking) => ({
+    apiVersion,
+    timeout,
+    maxNetworkRetries: 0,
+    ...defined(asking),
+  })
+  const intents = async () => (await load()).paymentIntents
   return {
-    create: async (parameters, asking) =>
-      (await load()).paymentIntents.create(parameters, { ...options, ...defined(asking) }),
-    retrieve: async (id, asking) =>
-      (await load()).paymentIntents.retrieve(id, {}, { ...options, ...defined(asking) }),
-    cancel: async (id, asking) =>
-      (await load()).paymentIntents.cancel(id, {}, { ...options, ...defined(asking) }),
-    token: async (spt, asking) =>
-      (await (
+    create: async (parameters, asking) => (await intents()).create(parameters, withOptions(asking)),
+    retrieve: async (id, asking) => (await intents()).retrieve(id, {}, withOptions(asking)),
+    cancel: async (id, asking) => (await intents()).cancel(id, {}, withOptions(asking)),
+    async find(attempt, asking) {
+      const query = `metadata['mpp_attempt']:'${attempt}'`
+      const { data } = await (await intents()).search({ query }, withOptions(asking))
+      return data[0]
+    },
+    async token(spt, asking) {
+      const path = `/v1/shared_payment/granted_tokens/${encodeURIComponent(spt)}`
+      return (await (
         await load()
-      ).rawRequest(
-        'GET',
-        `/v1/shared_payment/granted_tokens/${encodeURIComponent(spt)}`,
-        undefined,
-        {
-          ...options,
-          ...defined(asking),
-        },
-      )) as Granted,
+      ).rawRequest('GET', path, undefined, withOptions(asking))) as Granted
+    },
   }
 }
 
@@ -102,10 +110,10 @@ function fromKey(key: string): () => Promise<Client> {
   return () => (client ??= import('stripe').then(({ default: Stripe }) => new Stripe(key)))
 }
 
-function check(client: Client): Client {
+function given(client: Client): () => Promise<Client> {
   if (typeof client?.paymentIntents?.create !== 'function')
     throw new TypeError(
       'stripe/charge: client must be new Stripe(secretKey) of the package stripe.',
     )
-  return client
+  return async () => client
 }

@@ -8,7 +8,7 @@ import { LocalStripe } from '@polyrail/sandbox/stripe'
 import type { charge } from '@polyrail/stripe'
 import { stripe as paying } from '@polyrail/stripe/client'
 import { stripe as paid } from '@polyrail/stripe/server'
-import Stripe from 'stripe'
+import { Stripe } from 'stripe'
 
 /** Starts a Stripe with a seller and a payer. */
 export async function start() {

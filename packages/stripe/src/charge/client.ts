@@ -38,7 +38,7 @@ export function charge(options: charge.Options): charge.Rail {
         networkId: methodDetails.networkId,
         paymentMethodTypes: methodDetails.paymentMethodTypes,
         metadata: methodDetails.metadata,
-        expiresAt: Math.ceil(Date.parse(challenge.expires ?? '') / 1000) + TOKEN_MARGIN,
+        expiresAt: endOf(challenge.expires) + TOKEN_MARGIN,
         paymentMethod: context?.paymentMethod ?? paymentMethod,
         challenge,
         signal,
@@ -54,6 +54,10 @@ export function charge(options: charge.Options): charge.Rail {
     },
   })
 }
+
+/** Epoch seconds. A challenge without an end, which a policy must allow, gets a token for five minutes. */
+const endOf = (expires: string | undefined): number =>
+  Math.ceil((expires === undefined ? Date.now() + 300_000 : Date.parse(expires)) / 1000)
 
 export declare namespace charge {
   type Options = {

@@ -29,14 +29,36 @@ export function checkSettlement(
   settlement: Settlement,
   { amount, accounts }: { amount: bigint; accounts: readonly string[] | undefined },
 ): void {
-  const { stripeAccount, onBehalfOf, transferData, applicationFeeAmount } = settlement
+  checkNames('', settlement, KNOWN)
+  if (settlement.transferData)
+    checkNames('transferData.', settlement.transferData, KNOWN_OF_TRANSFER)
+  const { stripeAccount, onBehalfOf, transferData, applicationFeeAmount, transferGroup } =
+    settlement
   const named = { stripeAccount, onBehalfOf, 'transferData.destination': transferData?.destination }
   for (const [name, account] of Object.entries(named))
     if (account !== undefined) checkAccount(name, account, accounts)
   if (transferData && typeof transferData.destination !== 'string')
     throw new TypeError('stripe/charge: transferData needs a destination.')
+  if (transferGroup !== undefined && (typeof transferGroup !== 'string' || transferGroup === ''))
+    throw new TypeError('stripe/charge: transferGroup must be text.')
   checkPart('applicationFeeAmount', applicationFeeAmount, amount)
   checkPart('transferData.amount', transferData?.amount, amount)
+}
+
+const KNOWN: ReadonlySet<string> = new Set([
+  'stripeAccount',
+  'applicationFeeAmount',
+  'onBehalfOf',
+  'transferData',
+  'transferGroup',
+])
+const KNOWN_OF_TRANSFER: ReadonlySet<string> = new Set(['destination', 'amount'])
+
+/** A name that is misspelt would cost the platform its fee, and nobody would notice. */
+function checkNames(where: string, given: object, known: ReadonlySet<string>): void {
+  for (const name of Object.keys(given))
+    if (!known.has(name))
+      throw new TypeError(`stripe/charge: ${where}${name} is not a parameter of Connect.`)
 }
 
 function checkAccount(name: string, account: unknown, accounts: readonly string[] | undefined) {

@@ -49,11 +49,18 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
   }
 }
 
+/** What is said of an attempt that another has made before. */
+export const USED = 'This token has been used for this challenge before.'
+
 const AUTHENTICATE =
   'The payment needs its payer (3-D Secure). Authenticate when the token is made, or pay with another payment method.'
 
-/** Judges an error of the package `stripe`, which is known by its data. `invalid` needs a look at the token. */
-export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' {
+/**
+ * Judges an error of the package `stripe`, which is known by its data.
+ *
+ * @returns `used` where the key has been used for another request; `invalid` needs a look at the token.
+ */
+export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' | 'used' {
   const { type, code, decline_code: reason } = dataOf(cause)
   if (code === 'idempotency_key_in_use' || code === 'lock_timeout')
     return Outcome.indeterminate({ retryAfter: 1, cause })
@@ -61,7 +68,7 @@ export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' {
     case 'StripeCardError':
       return declined(describeDecline(reason ?? code), cause)
     case 'StripeIdempotencyError':
-      return declined('This token has been used for this challenge before.', cause)
+      return 'used'
     case 'StripeAuthenticationError':
     case 'StripePermissionError':
       return Outcome.unsettled({ retryAfter: 60, cause })
@@ -90,7 +97,8 @@ export function judgeToken(
     return declined('This token is not known to Stripe, or not granted to this seller.', cause)
   const { deactivated_reason: reason, usage_limits: limits } = token
   if (reason) return declined(`This token is ${DEAD[reason] ?? 'no longer good'}.`, cause)
-  if (limits && limits.expires_at <= now) return declined('This token has expired.', cause)
+  if (limits?.expires_at != null && limits.expires_at <= now)
+    return declined('This token has expired.', cause)
   if (limits && limits.currency !== currency)
     return declined('This token is for another currency.', cause)
   if (limits && BigInt(limits.max_amount) < amount)
@@ -129,7 +137,8 @@ const DECLINES: Readonly<Record<string, string>> = {
 const describeDecline = (reason: string | undefined): string =>
   `The payment was declined: ${DECLINES[reason ?? ''] ?? 'ask the issuer of the payment method'}.`
 
-function declined(detail: string, cause?: unknown): Outcome.Rejected {
+/** A refusal in words for the payer. */
+export function declined(detail: string, cause?: unknown): Outcome.Rejected {
   return Outcome.rejected(Errors.problem('verification-failed', { detail }), {}, { cause })
 }
 

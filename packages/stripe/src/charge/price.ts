@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decimalsOf, leastOf, MOST, stepOf } from '../constants.js'
+import { decimalsOf, isTaken, leastOf, MOST, stepOf } from '../constants.js'
 import type { Request } from './method.js'
 
 /** What a route says. */
@@ -35,11 +35,9 @@ export function createRequest(
   { amount, currency: given, externalId, metadata }: Route,
   { networkId, paymentMethodTypes, currency: usual }: Seller,
 ): Request {
-  const currency = String(given ?? usual).toLowerCase()
-  if (!/^[a-z]{3}$/.test(currency))
-    throw new TypeError(
-      `stripe/charge: ${JSON.stringify(given)} is not a currency of three letters.`,
-    )
+  const currency = readCurrency(given ?? usual)
+  if (externalId !== undefined && (typeof externalId !== 'string' || externalId.length > 500))
+    throw new TypeError('stripe/charge: externalId has at most 500 characters.')
   if (metadata) checkMetadata(metadata)
   return {
     amount: toSmallest(amount, currency),
@@ -51,6 +49,20 @@ export function createRequest(
       ...(metadata && { metadata: { ...metadata } }),
     },
   }
+}
+
+/**
+ * Reads a currency.
+ *
+ * @throws TypeError for one in which Stripe does not charge.
+ */
+export function readCurrency(given: unknown): string {
+  const currency = String(given).toLowerCase()
+  if (!isTaken(currency))
+    throw new TypeError(
+      `stripe/charge: ${JSON.stringify(given)} is not a currency in which Stripe charges, such as usd.`,
+    )
+  return currency
 }
 
 function toSmallest(amount: unknown, currency: string): string {

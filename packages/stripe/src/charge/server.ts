@@ -7,7 +7,7 @@ import { Method } from '@polyrail/core'
 import { connect, type Location } from '../network.js'
 import type { Settlement } from './connect.js'
 import { charge as method, type Request } from './method.js'
-import { createRequest, type Route as RouteTerms } from './price.js'
+import { createRequest, readCurrency, type Route as RouteTerms } from './price.js'
 import { reconcile, settle, type Terms } from './settlement.js'
 
 /**
@@ -28,14 +28,15 @@ export function charge(options: charge.Options): charge.Rail {
     throw new TypeError(
       'stripe/charge: networkId is your Business Network Profile on Stripe, profile_…: payers grant their tokens to it.',
     )
-  if (paymentMethodTypes.length === 0)
+  if (!Array.isArray(paymentMethodTypes) || paymentMethodTypes.length === 0)
     throw new TypeError('stripe/charge: paymentMethodTypes must name one at least, such as card.')
+  readCurrency(currency)
   const terms = createTerms(options)
   return Method.toServer(method, {
     request: (route: charge.Route) =>
       createRequest(route, { networkId, paymentMethodTypes, currency }),
 
-    replayKey: ({ credential }) => credential.payload.spt,
+    replayKey: ({ credential }) => hash(credential.payload.spt),
 
     settle: (presented) => settle(terms, presented),
 
@@ -58,6 +59,12 @@ function createTerms({
   }
 }
 
+/** A token is a secret, and no store needs it. */
+async function hash(spt: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(spt))
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
 export declare namespace charge {
   type Options = Location & {
     /** Your Business Network Profile on Stripe. */
@@ -77,7 +84,10 @@ export declare namespace charge {
     /** Connected accounts that this server may use: no other is ever named to Stripe. */
     accounts: readonly string[]
     /** Where the money of a payment goes. It is never asked of the payer, nor shown to them. */
-    settlement: (payment: { request: Request; challengeId: string }) => Settlement
+    settlement: (payment: {
+      request: Request
+      challengeId: string
+    }) => Settlement | Promise<Settlement>
   }
   type Rail = Method.Server<typeof method, Route>
   /** What a route says. */

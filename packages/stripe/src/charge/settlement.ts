@@ -3,45 +3,37 @@
  *
  * @module
  */
-import { Outcome, type Method } from '@polyrail/core'
-import type { Asking, Granted, Network, Parameters } from '../network.js'
-import { checkSettlement, toParameters, type Settlement } from './connect.js'
-import type { charge as method, Payload, Request } from './method.js'
-import { judgeError, judgeIntent, judgeToken, type Judged, type Order } from './outcome.js'
+import { Outcome } from '@polyrail/core'
+import type { Granted, Intent, Network } from '../network.js'
+import { begin, end, plan, recall, toCall } from './attempt.js'
+import type { Call, Note, Presented, Terms } from './attempt.js'
+import { declined, judgeError, judgeIntent, judgeToken, USED } from './outcome.js'
 
-/** What the rail knows beside the payment. */
-export type Terms = {
-  network: Network
-  /** Where a token goes in the call: the draft's place, or that of newer previews. */
-  tokenParameter: 'shared_payment_granted_token' | 'payment_method_data'
-  idempotencyKey: (payment: { challengeId: string; spt: string }) => string
-  /** Connected accounts that the server may use. */
-  accounts: readonly string[] | undefined
-  settlement: ((payment: { request: Request; challengeId: string }) => Settlement) | undefined
-}
+export type { Terms } from './attempt.js'
 
-type Presented = Pick<Method.Presented<typeof method>, 'challenge' | 'credential' | 'store'>
+/** What the core keeps of an attempt whose outcome is unknown. */
+type Known = { note?: Note; intent?: string }
 
-/** What is noted before Stripe is asked. */
-type Attempt = { nonce: string; at: number }
-
-/** Seconds for which an attempt is remembered: as long as the payment is owed. */
-const REMEMBERED = 2 * 86_400
 /** Milliseconds for which Stripe surely knows an idempotency key; it says 24 hours. */
 const KEY_LIFE = 23 * 3_600_000
+/** Milliseconds after which Stripe's search surely finds a payment; it says a minute, and longer in an outage. */
+const SEARCHABLE = 3_600_000
 
-/**
- * Asks Stripe for the money.
- *
- * @throws TypeError for Connect parameters that must not be used: before anything is sent.
- */
+/** Asks Stripe for the money. */
 export async function settle(terms: Terms, presented: Presented): Promise<Outcome.Outcome> {
-  const attempt: Attempt = { nonce: crypto.randomUUID(), at: Date.now() }
-  const call = prepare(terms, presented, attempt)
-  if ('status' in call) return call
+  let planned: Note
+  try {
+    planned = await plan(terms, presented.challenge)
+    toCall(terms, presented, planned)
+  } catch (cause) {
+    // Whatever our own configuration does wrong: nothing has been sent.
+    return Outcome.unsettled({ retryAfter: 60, cause })
+  }
   // Noted first: whoever finds no note knows that nothing was sent.
-  await presented.store.set(keyOf(presented), attempt, { ttl: REMEMBERED })
-  return ask(terms, call)
+  const note = await begin(presented, planned)
+  if (!note) return declined(USED)
+  const call = toCall(terms, presented, note)
+  return close(presented, call, await ask(terms.network, call))
 }
 
 /**
@@ -54,122 +46,113 @@ export async function reconcile(
   presented: Presented,
   known: unknown,
 ): Promise<Outcome.Outcome> {
-  const attempt = (await presented.store.get(keyOf(presented))) as Attempt | undefined
-  if (!attempt) return Outcome.unsettled({ retryAfter: 1 })
-  const call = prepare(terms, presented, attempt)
-  if ('status' in call) return call
-  const { intent } = (known ?? {}) as { intent?: unknown }
-  if (typeof intent === 'string')
-    return conclude(terms, call, () => terms.network.retrieve(intent, asking(call)))
-  // The same key gets the recorded answer; one that Stripe has forgotten would take the money anew.
-  return Date.now() - attempt.at < KEY_LIFE ? ask(terms, call) : lookAtToken(terms, call)
+  const { note: told, intent } = (known ?? {}) as Known
+  const note = (await recall(presented)) ?? told
+  if (!note || note.isVoid) return Outcome.unsettled({ retryAfter: 1 })
+  const call = toCall(terms, presented, note)
+  const isOurs = told === undefined || told.nonce === note.nonce
+  return close(presented, call, await inquire(terms.network, call, isOurs ? intent : undefined))
 }
 
-const keyOf = ({ challenge }: Presented): string => `attempt:${challenge.id}`
-
-type Call = {
-  order: Order
-  payload: Payload
-  parameters: Parameters
-  idempotencyKey: string
-  stripeAccount: string | undefined
-}
-
-function prepare(
-  { tokenParameter, idempotencyKey, accounts, settlement }: Terms,
-  { challenge, credential: { payload } }: Presented,
-  { nonce }: Attempt,
-): Call | Outcome.Unsettled {
-  const { request, id } = challenge
-  const { spt, externalId } = payload
-  const amount = BigInt(request.amount)
-  const currency = request.currency.toLowerCase()
-  const connected = settlement?.({ request, challengeId: id }) ?? {}
-  try {
-    checkSettlement(connected, { amount, accounts })
-  } catch (cause) {
-    return Outcome.unsettled({ retryAfter: 60, cause })
-  }
-  const token =
-    tokenParameter === 'payment_method_data'
-      ? { payment_method_data: { shared_payment_granted_token: spt } }
-      : { shared_payment_granted_token: spt }
-  return {
-    order: { amount, currency, attempt: nonce, externalId },
-    payload,
-    idempotencyKey: idempotencyKey({ challengeId: id, spt }),
-    stripeAccount: connected.stripeAccount,
-    parameters: {
-      amount: Number(amount),
-      currency,
-      ...token,
-      confirm: true,
-      automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
-      ...toParameters(connected),
-      metadata: {
-        ...request.methodDetails.metadata,
-        ...(request.externalId !== undefined && { mpp_external_id: request.externalId }),
-        challenge_id: id,
-        mpp_attempt: nonce,
-      },
-    },
-  }
-}
-
-const asking = ({ idempotencyKey, stripeAccount }: Call, suffix?: string): Asking => ({
-  idempotencyKey: suffix === undefined ? undefined : idempotencyKey + suffix,
-  stripeAccount,
-})
-
-const ask = (terms: Terms, call: Call): Promise<Outcome.Outcome> =>
-  conclude(terms, call, () => terms.network.create(call.parameters, asking(call, '')))
-
-/** Judges an answer, and undoes what could be finished later without us. */
-async function conclude(
-  terms: Terms,
-  call: Call,
-  answer: () => ReturnType<Network['create']>,
+/** Keeps what finds the payment again, or frees the way for another attempt. */
+async function close(
+  presented: Presented,
+  { note }: Call,
+  outcome: Outcome.Outcome,
 ): Promise<Outcome.Outcome> {
-  let judged: Judged | 'invalid'
-  let cause: unknown
+  if (outcome.status === 'unsettled') await end(presented, note)
+  if (outcome.status !== 'indeterminate') return outcome
+  return { ...outcome, attempt: { ...(outcome.attempt as Known | undefined), note } }
+}
+
+type Answer = { intent: Intent } | { cause: unknown }
+
+const hear = (asking: Promise<Intent>): Promise<Answer> =>
+  asking.then(
+    (intent) => ({ intent }),
+    (cause: unknown) => ({ cause }),
+  )
+
+/** The first time: what Stripe refuses has taken nothing. */
+async function ask(network: Network, call: Call): Promise<Outcome.Outcome> {
+  const answer = await hear(network.create(call.parameters, call.asking))
+  if ('intent' in answer) return conclude(network, call, answer.intent)
+  const judged = judgeError(answer.cause)
+  if (judged === 'used') return declined(USED, answer.cause)
+  if (judged !== 'invalid') return judged
+  const { token, cause } = await lookUp(network, call)
+  return token === 'unknown'
+    ? Outcome.unsettled({ retryAfter: 60, cause })
+    : judgeToken(token, call.order, { now: Date.now() / 1000, cause: answer.cause })
+}
+
+/** Again: what Stripe says now against a request says nothing of the earlier one, unless its key has kept that. */
+async function inquire(
+  network: Network,
+  call: Call,
+  intent: string | undefined,
+): Promise<Outcome.Outcome> {
+  const isKept = Date.now() - call.note.at < KEY_LIFE
+  if (intent === undefined && !isKept) return search(network, call)
+  const { parameters, asking } = call
+  const answer = await hear(
+    intent === undefined
+      ? network.create(parameters, asking)
+      : network.retrieve(intent, { stripeAccount: asking.stripeAccount }),
+  )
+  if ('intent' in answer) return conclude(network, call, answer.intent)
+  const { cause } = answer
+  const attempt = intent === undefined ? undefined : { intent }
+  const judged = judgeError(cause)
+  if (judged === 'invalid' || judged === 'used')
+    return attempt ? Outcome.indeterminate({ attempt, cause }) : search(network, call, cause)
+  return judged.status === 'unsettled'
+    ? Outcome.indeterminate({ attempt, retryAfter: judged.retryAfter, cause })
+    : judged
+}
+
+/** Looks for a payment where no key leads to it. */
+async function search(network: Network, call: Call, cause?: unknown): Promise<Outcome.Outcome> {
+  const { note, order, asking } = call
+  const now = Date.now()
   try {
-    judged = judgeIntent(await answer(), call.order)
+    const found = await network.find(note.nonce, { stripeAccount: asking.stripeAccount })
+    if (found) return await conclude(network, call, found)
   } catch (thrown) {
-    cause = thrown
-    judged = judgeError(thrown)
+    return Outcome.indeterminate({ retryAfter: 60, cause: thrown })
   }
-  if (judged === 'invalid') return lookAtToken(terms, call, cause)
-  return judged.status === 'open' ? undo(terms, call, judged) : judged
+  const { token, cause: unseen } = await lookUp(network, call)
+  if (token === 'unknown') return Outcome.indeterminate({ retryAfter: 5, cause: unseen })
+  // A token that was used may have paid this, and the search not know it yet.
+  const isUsed =
+    token?.deactivated_reason === 'consumed' || token?.deactivated_reason === 'resolved'
+  return isUsed && now - note.at < SEARCHABLE
+    ? Outcome.indeterminate({ retryAfter: 60, cause })
+    : judgeToken(token, order, { now: now / 1000, cause })
 }
 
-async function undo(
-  { network }: Terms,
-  call: Call,
-  { id, verdict }: Extract<Judged, { status: 'open' }>,
-): Promise<Outcome.Outcome> {
-  const attempt = { intent: id }
+/** Judges a PaymentIntent, and undoes what could be finished later without us. */
+async function conclude(network: Network, call: Call, intent: Intent): Promise<Outcome.Outcome> {
+  const judged = judgeIntent(intent, call.order)
+  if (judged.status !== 'open') return judged
+  const attempt = { intent: judged.id }
   try {
-    const { status } = await network.cancel(id, asking(call, '_cancel'))
-    return status === 'canceled' ? verdict : Outcome.indeterminate({ attempt })
+    const { status } = await network.cancel(judged.id, { stripeAccount: call.asking.stripeAccount })
+    return status === 'canceled' ? judged.verdict : Outcome.indeterminate({ attempt })
   } catch (cause) {
     return Outcome.indeterminate({ attempt, cause })
   }
 }
 
-/** A token that is still good has paid nothing; one that is not says why. */
-async function lookAtToken(
-  { network }: Terms,
-  call: Call,
-  cause?: unknown,
-): Promise<Outcome.Outcome> {
-  let token: Granted | undefined
+type Seen = { token: Granted | undefined | 'unknown'; cause?: unknown }
+
+/** The token as Stripe shows it to its seller. */
+async function lookUp(network: Network, { spt, asking }: Call): Promise<Seen> {
   try {
-    token = await network.token(call.payload.spt, { stripeAccount: call.stripeAccount })
-  } catch (thrown) {
-    const { statusCode } = (thrown ?? {}) as { statusCode?: number }
-    if (statusCode !== 404) return Outcome.indeterminate({ retryAfter: 5, cause: thrown })
+    return { token: await network.token(spt, { stripeAccount: asking.stripeAccount }) }
+  } catch (cause) {
+    // Any other 404 is a version of Stripe's interface that knows no tokens.
+    const { code } = (cause ?? {}) as { code?: unknown }
+    return code === 'resource_missing' ? { token: undefined } : { token: 'unknown', cause }
   }
-  if (cause === undefined && token?.deactivated_reason === 'consumed')
-    return Outcome.indeterminate({ retryAfter: 3600 })
-  return judgeToken(token, call.order, { now: Date.now() / 1000, cause })
 }
