@@ -397,6 +397,13 @@ describe('the terms of a payment', () => {
       automatic_payment_methods: null,
     })
     const bank = { payment_method: 'pm_usBankAccount', confirm: true, ...never }
+    expect(await refused({ ...bank, capture_method: 'manual' })).toMatchObject({
+      code: 'payment_intent_incompatible_payment_method',
+    })
+    // A method that is refused does not take the place of one that was there.
+    const { id } = await stripe.paymentIntents.create({ ...visa, capture_method: 'manual' })
+    await errorOf(stripe.paymentIntents.confirm(id, { payment_method: 'pm_usBankAccount' }))
+    expect((await stripe.paymentIntents.confirm(id)).status).toBe('requires_capture')
     expect(await refused({ ...bank, currency: 'eur' })).toMatchObject({
       code: 'payment_method_currency_mismatch',
     })

@@ -8,15 +8,15 @@ import { newId } from './identifiers.js'
 import { showMethod } from './methods.js'
 import { automaticTypes, showPayment } from './payment-views.js'
 import { type ErrorBody, invalid, Refusal } from './refusal.js'
-import { type DeclineCode, declines, type Outcome } from './test-methods.js'
+import { type DeclineCode, declines, type Outcome, type TestMethod } from './test-methods.js'
 import { checkLimits, deactivate } from './tokens.js'
-import type { Charge, Payment, PaymentMethod, World } from './world.js'
+import type { Charge, Payment, World } from './world.js'
 
 /**
  * Attempts a payment with the method that it has.
  *
  * @param isUnattended - Nobody is there to authenticate: what wants that is declined.
- * @throws Refusal 400 when the token or the method cannot pay this; 402 when the payment is declined, which it then remembers.
+ * @throws Refusal 400 when there is no method, or the token cannot pay this; 402 when the payment is declined, which it then remembers.
  */
 export function attempt(world: World, payment: Payment, isUnattended: boolean): void {
   const { method, token } = payment
@@ -26,18 +26,22 @@ export function attempt(world: World, payment: Payment, isUnattended: boolean): 
       executed: true,
     })
   }
-  checkType(payment, method)
   if (token) checkLimits(world, token, payment)
   world.payments.set(payment.id, payment)
   follow(world, payment, { outcome: method.from.outcome, isUnattended })
 }
 
-function checkType({ types = automaticTypes, currency }: Payment, { from }: PaymentMethod): void {
-  if (!types.includes(from.type)) {
-    const words = `The payment method is of type ${from.type}, and this PaymentIntent takes ${types.join(', ')}.`
+/** @throws Refusal when a payment does not take a method of that type. */
+export function checkType(
+  { types = automaticTypes, currency, captureMethod }: Payment,
+  { type }: TestMethod,
+): void {
+  const isBank = type === 'us_bank_account'
+  if (!types.includes(type) || (isBank && captureMethod === 'manual')) {
+    const words = `The payment method is of type ${type}, and this PaymentIntent takes ${types.join(', ')}, captured by ${captureMethod}.`
     throw invalid(words, { code: 'payment_intent_incompatible_payment_method', executed: true })
   }
-  if (from.type === 'us_bank_account' && currency !== 'usd') {
+  if (isBank && currency !== 'usd') {
     const words = `A us_bank_account pays in usd, not in ${currency}.`
     throw invalid(words, { code: 'payment_method_currency_mismatch', executed: true })
   }

@@ -54,7 +54,7 @@ export function openKeys(now: () => number): Keys {
         if (isExecuted) entry.reply = reply
         return withKey(reply, use, use.requestId)
       } finally {
-        if (entry.reply === undefined) kept.delete(name)
+        if (entry.reply === undefined && kept.get(name) === entry) kept.delete(name)
       }
     },
     keep: (use, reply) => void kept.set(nameOf(use), { ...use, at: now(), reply }),

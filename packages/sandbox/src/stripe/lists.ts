@@ -86,9 +86,9 @@ function readLimit(parameters: Parameters): number {
   )
 }
 
-/** `created`, as a time or as `created[gte]` and the like. */
+/** `created[gte]` and the like. */
 function readPeriod(parameters: Parameters): (created: number) => boolean {
-  const group = parameters.has('created') ? parameters.group('created') : undefined
+  const group = parameters.group('created')
   const [gt, gte, lt, lte] = ['gt', 'gte', 'lt', 'lte'].map((key) => group?.integer(key))
   return (created) => {
     const at = BigInt(created)

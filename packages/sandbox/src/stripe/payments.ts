@@ -4,7 +4,7 @@
  * @module
  */
 import type { Call } from './call.js'
-import { attempt, cancel, capture, unexpected } from './charging.js'
+import { attempt, cancel, capture, checkType, unexpected } from './charging.js'
 import { readPositive } from './currencies.js'
 import { newId, randomLetters } from './identifiers.js'
 import { type Instrument, readInstrument, readTerms } from './payment-terms.js'
@@ -68,6 +68,7 @@ function take(call: Call, payment: Payment, instrument: Instrument): void {
     instrument.kind === 'token' ? usableToken(call, id, { amount, currency, param }) : undefined
   const from = token ? token.method : findMethod(world, account, id)
   if (from === undefined) throw unknownId('PaymentMethod', id, { param, status: 400 })
+  checkType(payment, from)
   payment.token = token
   payment.method = addMethod(world, account, from)
   payment.status = 'requires_confirmation'
