@@ -11,7 +11,7 @@ import { stripe as paid } from '@polyrail/stripe/server'
 import { Stripe } from 'stripe'
 
 /** Starts a Stripe with a seller and a payer. */
-export async function start() {
+async function start() {
   const local = await LocalStripe.start({ quiet: true })
   const { secretKey, networkId, options } = local
   const grant = (terms: paying.charge.Terms, more: Partial<LocalStripe.GrantOptions> = {}) =>
