@@ -142,6 +142,11 @@ export declare namespace toClient {
     url: URL
     /** Hears what becomes of this and other challenges (`paid`, `rejected`, `pending`); absent where the caller presents the credential. */
     on?: Emitter['on'] | undefined
+    /**
+     * Takes the price out of the budgets again, for who does not pay now: an earlier payment, which was counted when it was made,
+     * is shown, or still waited for.
+     */
+    release?: (() => Promise<void>) | undefined
     signal: AbortSignal
   }
   type Options<method extends Method, context = unknown> = {

@@ -5,7 +5,7 @@
  * @module
  */
 import { parseArgs } from 'node:util'
-import { commands, Nonsense } from './commands.js'
+import { commands, Nonsense, WORDS } from './commands.js'
 import { open } from './place.js'
 
 const HELP = `Usage: polyrail-ledger <command> <where> [options]
@@ -47,6 +47,9 @@ async function main(): Promise<number> {
   if (values.help) console.log(HELP)
   if (values.help) return 0
   if (!command || where === undefined) throw new Nonsense(HELP)
+  const surplus = rest[WORDS[name] ?? 0]
+  if (surplus !== undefined)
+    throw new Nonsense(`${name} does not know what to do with "${surplus}".`)
   const place = await open(where)
   try {
     return await command(place, values, rest)

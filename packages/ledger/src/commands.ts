@@ -29,6 +29,9 @@ export type Values = {
 /** Resolves with an exit code. */
 type Command = (place: Place, values: Values, rest: readonly string[]) => Promise<number>
 
+/** How many words a command takes after its place; the others none. */
+export const WORDS: Readonly<Record<string, number>> = { refund: 1, resolve: 2 }
+
 /** @throws Nonsense, or RangeError where the ledger says that it cannot be. */
 export const commands: Readonly<Record<string, Command>> = {
   async export({ ledger }, values) {
@@ -53,9 +56,10 @@ export const commands: Readonly<Record<string, Command>> = {
   },
 
   async reconcile({ ledger, store }, values) {
-    const minutes = Number(values.older ?? 15)
-    if (!(minutes >= 0)) throw new Nonsense('--older is minutes.')
-    const { owed, unknown, added } = await ledger.reconcile({ store, olderThan: minutes * 60_000 })
+    const { older = '15' } = values
+    if (!/^\d{1,9}$/.test(older)) throw new Nonsense('--older is whole minutes.')
+    const olderThan = Number(older) * 60_000
+    const { owed, unknown, added } = await ledger.reconcile({ store, olderThan })
     for (const finding of [...owed, ...unknown])
       console.log(values.json ? JSON.stringify(finding) : describe(finding))
     if (!values.json) {
@@ -68,7 +72,10 @@ export const commands: Readonly<Record<string, Command>> = {
   async refund({ ledger }, { reference, amount }, [challengeId]) {
     if (!challengeId || !reference)
       throw new Nonsense('refund takes a challenge and its --reference.')
-    const line = await ledger.refund(challengeId, { reference, ...(amount && { amount }) })
+    const line = await ledger.refund(challengeId, {
+      reference,
+      ...(amount !== undefined && { amount }),
+    })
     console.log(`refunded ${valueOf(line)} ${line.currency ?? ''}`)
     return 0
   },

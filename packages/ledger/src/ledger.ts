@@ -18,10 +18,14 @@ export type Options = {
 
 /** A ledger, for `Mpp.create` and for its operator. */
 export interface Ledger extends Core.Ledger {
-  /** Reads lines in the order in which they were written, a page at a time. */
+  /**
+   * Reads lines in the order in which they were written, a page at a time.
+   *
+   * @throws RangeError at the first line when `since` or `until` is no time, such as what `Date.parse` makes of a typing error.
+   */
   entries(query?: Query): AsyncGenerator<Line, void, undefined>
   /**
-   * Records that you gave money back. It moves none.
+   * Records that you gave money back. It moves none. Two that are recorded at the same moment are both kept, for both were made.
    *
    * @param refund.reference - The refund's own name on its network; told twice it counts once.
    * @param refund.amount - Whole base units; left out, all that is left.
@@ -52,7 +56,11 @@ export interface Ledger extends Core.Ledger {
  */
 export function from(driver: Driver, { issued = false }: Options = {}): Ledger {
   const entries = (query: Query = {}) => readAll(driver, query)
-  const linesOf = (challengeId: string) => driver.read({ challengeId, after: 0, limit: 1000 })
+  async function linesOf(challengeId: string): Promise<readonly Line[]> {
+    const lines: Line[] = []
+    for await (const line of entries({ challengeId })) lines.push(line)
+    return lines
+  }
   const issues = issued ? noteIssues(driver) : undefined
   return {
     write: (entry) => driver.append([lineOf(entry)]),
@@ -78,6 +86,9 @@ export function from(driver: Driver, { issued = false }: Options = {}): Ledger {
 const PAGE = 1000
 
 async function* readAll(driver: Driver, query: Query): AsyncGenerator<Line, void, undefined> {
+  for (const time of [query.since, query.until])
+    if (time !== undefined && !Number.isInteger(time))
+      throw new RangeError(`A ledger is read by whole epoch milliseconds; got ${time}.`)
   for (let after = 0; ;) {
     const page = await driver.read({ ...query, after, limit: PAGE })
     yield* page

@@ -9,6 +9,7 @@ import { pathToFileURL } from 'node:url'
 import type { Store } from '@polyrail/core'
 import type { Ledger } from './ledger.js'
 import { postgres } from './postgres.js'
+import { TABLE } from './sql.js'
 import { sqlite } from './sqlite.js'
 
 /** A ledger, and the server's store if the module has one. */
@@ -29,12 +30,17 @@ export async function open(where: string): Promise<Place> {
 async function openPostgres(where: string): Promise<Place> {
   const { Pool } = (await load(import('pg'), 'pg')).default
   const pool = new Pool({ connectionString: where, max: 2 })
+  // The next step tells of it.
+  pool.on('error', () => undefined)
   return { ledger: postgres(pool), close: () => pool.end() }
 }
 
 async function openSqlite(where: string): Promise<Place> {
   const Database = (await load(import('libsql'), 'libsql')).default
   const database = new Database(where)
+  const tables = database.prepare('SELECT 1 FROM sqlite_master WHERE name = ?').all(TABLE)
+  // It would be made here, and say that nothing is owed.
+  if (tables.length === 0) throw new Error(`There is no ledger in "${where}".`)
   return { ledger: sqlite(database), close: () => database.close() }
 }
 

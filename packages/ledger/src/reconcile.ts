@@ -29,10 +29,13 @@ type Book = { driver: Driver; linesOf(challengeId: string): Promise<readonly Lin
 
 const PAGE = 500
 const QUIET = 15 * 60_000
+/** Later than every line. */
+const ANY = Number.MAX_SAFE_INTEGER
 
 /**
  * Lists what is settled and not delivered, and what nobody knows. With the server's store at hand, what the store knows
- * better is added to the ledger first: a server may have died between the two.
+ * better is added to the ledger first: a server may have died between the two. The store forgets what is done after ten
+ * minutes, so that young payments are asked for too, and only not listed.
  *
  * @param options.olderThan - Milliseconds for which a payment may be under way (15 minutes).
  */
@@ -43,11 +46,12 @@ export async function reconcile(
   const report: reconcile.Report = { owed: [], unknown: [], added: 0 }
   const before = Date.now() - olderThan + 1
   for (const state of ['unknown', 'owed'] as const)
-    for await (const line of openLines(book.driver, { state, before })) {
+    for await (const line of openLines(book.driver, { state, before: store ? ANY : before })) {
+      const isYoung = line.at >= before
       const standing = store && (await standingOf(store, line))
-      const missing = standing ? missingOf(line, standing) : []
+      const missing = standing ? missingOf(line, standing, isYoung) : []
       if (missing.length > 0) report.added += await book.driver.append(missing)
-      else report[state].push(...(await find(book, line, { state, standing })))
+      else if (!isYoung) report[state].push(...(await find(book, line, { state, standing })))
     }
   return report
 }
@@ -84,10 +88,14 @@ async function standingOf(store: Store.Store, { challengeId }: Line): Promise<St
   return { state: found.state, reference, settledAt: timestamp }
 }
 
-/** What the store knows and the ledger does not. */
-function missingOf(line: Line, { state, reference, settledAt }: Standing): NewLine[] {
+/** What the store knows and the ledger does not. What was given back may be claimed anew just now, while it is young. */
+function missingOf(
+  line: Line,
+  { state, reference, settledAt }: Standing,
+  isYoung: boolean,
+): NewLine[] {
   if (line.kind === 'settled') return state === 'delivered' ? [next(line, 'delivered')] : []
-  if (state === 'rejected' || state === 'released')
+  if (state === 'rejected' || (state === 'released' && !isYoung))
     return [{ ...next(line, 'failed'), reason: state }]
   if (state !== 'settled' && state !== 'delivered') return []
   const settled = { reference: reference ?? null, settledAt: settledAt ?? null }
@@ -111,7 +119,7 @@ async function find(
 ): Promise<Finding[]> {
   const { challengeId, at } = line
   const left = leftOf(line, await linesOf(challengeId))
-  if (left === 0n && line.amount !== '0') return []
+  if (left !== undefined && left <= 0n && line.amount !== '0') return []
   const advice = state === 'owed' ? OWED : UNKNOWN
   const about = { challengeId, state, since: at, store: standing?.state, line, advice }
   return [{ ...about, left: left === undefined ? null : String(left) }]

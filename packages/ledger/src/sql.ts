@@ -89,7 +89,7 @@ export function select(query: Query & Page, table: string = TABLE): Statement {
   if (query.since !== undefined) conditions.push(`at >= ${put(query.since)}`)
   if (query.until !== undefined) conditions.push(`at < ${put(query.until)}`)
   if (query.challengeId !== undefined) conditions.push(`challenge_id = ${put(query.challengeId)}`)
-  if (query.kinds) conditions.push(`kind IN (${query.kinds.map(put).join(', ')})`)
+  if (query.kinds) conditions.push(`kind IN (${[...query.kinds, null].map(put).join(', ')})`)
   return page(table, { conditions, values, limit: query.limit })
 }
 

@@ -76,8 +76,9 @@ function createConnection(database: sqlite.Database): Connection {
   }
   return {
     exec: (sql) => (open(), void database.exec(sql)),
-    rows({ sql, values }) {
+    rows(numbered) {
       open()
+      const { sql, values } = inOrder(numbered)
       let statement = prepared.get(sql)
       if (!statement) prepared.set(sql, (statement = database.prepare(sql)))
       return statement.all(...values) as readonly Row[]
@@ -85,7 +86,23 @@ function createConnection(database: sqlite.Database): Connection {
   }
 }
 
-type Job = { lines: readonly NewLine[]; done(added: number): void; fail(cause: unknown): void }
+/** Parameters as they come, for not every database takes numbered ones. */
+function inOrder({ sql, values }: Statement): Statement {
+  const given: Statement['values'] = []
+  const plain = sql.replaceAll(/\?(\d+)/g, (_, place: string) => {
+    given.push(values[Number(place) - 1] ?? null)
+    return '?'
+  })
+  return { sql: plain, values: given }
+}
+
+type Job = {
+  lines: readonly NewLine[]
+  /** By `performance.now()`: clocks may be set. */
+  giveUp: number
+  done(added: number): void
+  fail(cause: unknown): void
+}
 
 /** Most jobs in one transaction. */
 const BATCH = 64
@@ -109,16 +126,20 @@ function createWriter(
       connection.exec('COMMIT')
       return added
     } catch (cause) {
-      connection.exec('ROLLBACK')
+      undo(connection)
       throw cause
     }
   }
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
-      const jobs = queue.splice(0, BATCH)
+      let jobs = queue.splice(0, BATCH)
       try {
-        const added = await patiently(timeout, () => commit(jobs))
+        const added = await patiently(timeout, () => {
+          // The others have been told that it failed: the payment went on without their lines.
+          jobs = jobs.filter(({ giveUp }) => performance.now() < giveUp)
+          return jobs.length === 0 ? [] : commit(jobs)
+        })
         jobs.forEach((job, index) => job.done(added[index] ?? 0))
       } catch (cause) {
         for (const job of jobs) job.fail(cause)
@@ -130,21 +151,31 @@ function createWriter(
 
   return (lines) =>
     new Promise((done, fail) => {
-      queue.push({ lines, done, fail })
+      // A little before whoever writes does.
+      queue.push({ lines, giveUp: performance.now() + timeout * 0.95, done, fail })
       if (isWriting) return
       isWriting = true
       setImmediate(() => void drain())
     })
 }
 
+/** A full disk, for one, has ended the transaction already. */
+function undo(connection: Connection): void {
+  try {
+    connection.exec('ROLLBACK')
+  } catch {
+    // What went wrong first is what is told.
+  }
+}
+
 /** Tries again while another process has the file, first soon and then up to every 20 ms or so. */
 async function patiently<value>(timeout: number, act: () => value): Promise<value> {
-  const giveUp = Date.now() + timeout
+  const giveUp = performance.now() + timeout
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     try {
       return act()
     } catch (cause) {
-      if (!isBusy(cause) || Date.now() > giveUp) throw cause
+      if (!isBusy(cause) || performance.now() > giveUp) throw cause
     }
     const wait = pause * (0.5 + Math.random())
     await new Promise((again) => setTimeout(again, wait))

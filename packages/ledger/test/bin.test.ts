@@ -5,10 +5,12 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Ledger } from '@polyrail/ledger'
+import Database from 'libsql'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { all, stages, write, type Place } from './places.js'
 
@@ -68,6 +70,9 @@ describe.each(stages)('on $name', ({ why, start }) => {
     ).toMatchObject({
       code: 2,
     })
+    // A variable of a script that is not set.
+    expect((await run('refund', where, owed, '--reference', 're_2', '--amount', '')).code).toBe(2)
+    expect((await run('reconcile', where, '--older', '')).code).toBe(2)
     expect((await run('refund', where, owed, '--reference', 're_2')).code).toBe(0)
     expect((await run('resolve', where, unknown, 'failed')).code).toBe(0)
     expect((await run('reconcile', where, '--older', '0')).code).toBe(0)
@@ -104,19 +109,38 @@ describe.each(stages)('on $name', ({ why, start }) => {
 })
 
 describe('what makes no sense', () => {
-  test.each([[], ['export'], ['explode', 'x.db'], ['export', '--nonsense']])(
-    'exit code 2 for %j',
-    async (...args) => {
-      const { code, out, err } = await run(...args)
-      expect([code, out]).toEqual([2, ''])
-      expect(err).not.toBe('')
-    },
-  )
+  test.each([
+    [],
+    ['export'],
+    ['explode', 'x.db'],
+    ['export', '--nonsense'],
+    ['reconcile', 'x.db', '30'],
+    ['resolve', 'x.db', 'challenge', 'settled', 'reference'],
+  ])('exit code 2 for %j', async (...args) => {
+    const { code, out, err } = await run(...args)
+    expect([code, out]).toEqual([2, ''])
+    expect(err).not.toBe('')
+  })
 
   test('exit code 3 for a ledger that is not there, and no file made', async () => {
     const { code, err } = await run('reconcile', 'nowhere.db')
     expect(code).toBe(3)
     expect(err).toContain('nowhere.db')
+  })
+
+  test('exit code 3 for a database that holds no ledger, and none made in it', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'polyrail-no-ledger-'))
+    const where = join(folder, 'store.db')
+    const database = new Database(where)
+    database.exec('CREATE TABLE polyrail_store (key)')
+    expect(await run('reconcile', where)).toMatchObject({
+      code: 3,
+      out: '',
+      err: `There is no ledger in "${where}".\n`,
+    })
+    expect(database.prepare('SELECT name FROM sqlite_master').all()).toHaveLength(1)
+    database.close()
+    rmSync(folder, { recursive: true, force: true })
   })
 
   test('help is help', async () => {

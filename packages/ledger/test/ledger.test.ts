@@ -10,6 +10,7 @@ import { Store } from '@polyrail/core'
 import { from, type Ledger } from '@polyrail/ledger'
 import { postgres, migration } from '@polyrail/ledger/postgres'
 import { sqlite } from '@polyrail/ledger/sqlite'
+import Database from 'libsql'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { all, entryOf, stages, write, type Place } from './places.js'
 
@@ -250,6 +251,59 @@ describe.each(stages)('$name', ({ name, why, start }) => {
     expect((await ledger.reconcile({ olderThan: 0, store })).added).toBe(0)
   })
 
+  it('asks the store of young payments too, which forgets them before they are old', async () => {
+    const store = Store.memory()
+    const put = async (kinds: ('claimed' | 'settled')[], state: string) => {
+      const id = await write(ledger, kinds)
+      await store.set(`mpp:challenge:${id}`, { state }, { ttl: 60 })
+      return id
+    }
+    const delivered = await put(['claimed', 'settled'], 'delivered')
+    const rejected = await put(['claimed'], 'rejected')
+    const released = await put(['claimed'], 'released')
+    const claimed = await put(['claimed'], 'claimed')
+    const { owed, unknown } = await ledger.reconcile({ store })
+    const young = new Set([delivered, rejected, released, claimed])
+    expect([...owed, ...unknown].filter(({ challengeId }) => young.has(challengeId))).toEqual([])
+    const last = async (challengeId: string) => (await all(ledger, { challengeId })).at(-1)?.kind
+    expect(await Promise.all([...young].map(last))).toEqual([
+      'delivered',
+      'failed',
+      // May be claimed anew just now.
+      'claimed',
+      'claimed',
+    ])
+  })
+
+  it('knows a payment by all of its lines, however often it was tried', async () => {
+    const { challengeId } = entryOf('claimed')
+    for (let attempt = 0; attempt < 501; attempt++)
+      for (const kind of ['claimed', 'failed'] as const)
+        await ledger.write(entryOf(kind, challengeId))
+    for (const kind of ['claimed', 'settled'] as const)
+      await ledger.write(entryOf(kind, challengeId))
+    expect(await ledger.refund(challengeId, { reference: 'late' })).toMatchObject({
+      amount: '1050',
+    })
+    await expect(ledger.refund(challengeId, { reference: 'again', amount: '1' })).rejects.toThrow(
+      RangeError,
+    )
+  }, 60_000)
+
+  it('lists a payment no more of which more went back than came, by two at one moment', async () => {
+    const challengeId = await write(ledger, ['claimed', 'settled'])
+    const refund = (reference: string) => ledger.refund(challengeId, { reference })
+    await Promise.all([refund('one'), refund('other')])
+    const { owed } = await ledger.reconcile({ olderThan: 0 })
+    expect(owed.filter((one) => one.challengeId === challengeId)).toEqual([])
+  })
+
+  it('reads nothing for no kind, and refuses what is no time', async () => {
+    expect(await all(ledger, { kinds: [] })).toEqual([])
+    for (const since of [Date.parse('2026-31-08'), 0.5, Infinity])
+      await expect(all(ledger, { since })).rejects.toThrow(RangeError)
+  })
+
   it('notes challenges only when told to, without keeping anybody waiting', async () => {
     expect(ledger.issue).toBeUndefined()
     const noting = place.open({ issued: true })
@@ -298,6 +352,42 @@ test('a file that another has is given up in time', async () => {
   await place.run('BEGIN IMMEDIATE')
   await expect(ledger.write(entryOf('claimed'))).rejects.toThrow(/^Ledger "sqlite" could not/)
   await place.close()
+})
+
+test('what was given up is not written after all, however long the queue was', async () => {
+  const place = await (stages[0] as (typeof stages)[number]).start()
+  const ledger = place.open({ timeout: 200 })
+  await write(ledger, ['claimed'])
+  const holder = new Database(place.where)
+  holder.exec('BEGIN IMMEDIATE')
+  const told = await Promise.allSettled(
+    Array.from({ length: 200 }, () => ledger.write(entryOf('claimed'))),
+  )
+  expect(told.every(({ status }) => status === 'rejected')).toBe(true)
+  holder.exec('ROLLBACK')
+  holder.close()
+  // Comes after whatever is still waiting.
+  const last = entryOf('claimed')
+  await expect
+    .poll(() => ledger.write(last).then(() => 'written', String), { timeout: 5000 })
+    .toBe('written')
+  expect(await all(ledger)).toHaveLength(2)
+  await place.close()
+})
+
+test('parameters are given in their order, for better-sqlite3 takes no numbered ones', async () => {
+  const database = new Database(':memory:')
+  const prepared: string[] = []
+  const ledger = sqlite({
+    exec: (sql) => database.exec(sql),
+    prepare: (sql) => (prepared.push(sql), database.prepare(sql)),
+  })
+  const challengeId = await write(ledger, ['claimed', 'failed', 'claimed', 'settled'])
+  await ledger.reconcile({ olderThan: 0 })
+  const lines = await all(ledger, { challengeId, since: 0, kinds: ['claimed', 'failed'] })
+  expect(lines.map(({ kind, turn }) => kind + turn)).toEqual(['claimed0', 'failed0', 'claimed1'])
+  expect(prepared.filter((sql) => /\?\d/.test(sql))).toEqual([])
+  database.close()
 })
 
 test('a database that never answers is given up in time', async () => {

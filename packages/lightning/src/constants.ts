@@ -4,12 +4,6 @@
  * @module
  */
 
-/** The networks that the charge draft names, by the prefix of their invoices. BOLT 11, Human-Readable Part. */
-export const NETWORKS = { bc: 'mainnet', bcrt: 'regtest', tbs: 'signet' } as const
-
-/** A network as the draft names it. Draft, Method Details. */
-export type Network = (typeof NETWORKS)[keyof typeof NETWORKS]
-
 /** All bitcoin that there will ever be, in satoshis: no invoice can ask for more. */
 export const MOST_SATS = 2_100_000_000_000_000n
 

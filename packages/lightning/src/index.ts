@@ -5,6 +5,6 @@
  */
 export { charge } from './charge/method.js'
 export type { Payload as ChargePayload, Request as ChargeRequest } from './charge/method.js'
-export type { Network } from './constants.js'
+export type { Network } from './network.js'
 export { WalletError } from './wallet/error.js'
 export type { Payment, Wallet } from './wallet.js'

@@ -5,7 +5,8 @@
  */
 import type { decode } from 'bolt11'
 import { sha256 } from '#sha256'
-import { DEFAULT_EXPIRY, MSAT, NETWORKS, type Network } from './constants.js'
+import { DEFAULT_EXPIRY, MSAT } from './constants.js'
+import { NETWORKS, type Network } from './network.js'
 import { HEX_32 } from './preimage.js'
 
 /** What an invoice says, with its signature verified. */

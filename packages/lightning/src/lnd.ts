@@ -154,7 +154,10 @@ async function toPayment(result: Json, paymentHash: string): Promise<Payment> {
   const { status, payment_preimage: preimage, fee_msat: fee, failure_reason: why } = result
   if (status === 'SUCCEEDED')
     return paid({ name: NAME, paymentHash, preimage, feeMsat: fromJson(fee) })
-  if (status === 'FAILED') return { status: 'failed', reason: REASONS[String(why)] }
+  if (status === 'FAILED') {
+    const reason = Object.hasOwn(REASONS, String(why)) ? REASONS[String(why)] : undefined
+    return { status: 'failed', reason }
+  }
   if (status === 'IN_FLIGHT' || status === 'INITIATED') return { status: 'pending' }
   throw new WalletError('unreadable', `${NAME} gives a payment's state that is not known here.`)
 }

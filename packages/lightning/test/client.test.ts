@@ -133,6 +133,10 @@ describe('a client pays only what is asked [lightning-charge-011 lightning-charg
     expect(() => lightning.charge(none)).toThrow(/wallet must be able to pay/)
     expect(() => lightning.charge({ wallet, timeout: 0 })).toThrow(/timeout/)
     expect(() => lightning.charge({ wallet, maxFee: '0.5' })).toThrow(/whole satoshis/)
+    const network = 'REGTEST' as 'regtest'
+    expect(() => lightning.charge({ wallet, network })).toThrow(/lower case/)
+    const store = {} as Store.Store
+    expect(() => lightning.charge({ wallet, store })).toThrow(/store must have update/)
   })
 })
 

@@ -1,7 +1,7 @@
 /**
  * A paying process that is killed at any moment of a payment, and starts again: it pays once, and has its page.
  *
- * `POLYRAIL_KILLS` says how many (60, of which this takes a third).
+ * `POLYRAIL_KILLS` says how many (60, of which this takes a tenth).
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { start } from './rail.js'
 import { openShop } from './shop.js'
 
-const KILLS = Math.ceil(Number(process.env['POLYRAIL_KILLS'] ?? 60) / 3)
+const KILLS = Math.ceil(Number(process.env['POLYRAIL_KILLS'] ?? 60) / 10)
 const program = fileURLToPath(new URL('payer-process.mjs', import.meta.url))
 
 let local: Awaited<ReturnType<typeof start>>

@@ -425,4 +425,6 @@ test('options that are none say what to do', () => {
   expect(() => lightning.charge({ wallet: local.shop, unpaid: { total: 0 } })).toThrow(
     /unpaid.total/,
   )
+  const testnet = { wallet: local.shop, network: 'testnet' } as unknown as lightning.charge.Options
+  expect(() => lightning.charge(testnet)).toThrow(/mainnet, regtest, signet/)
 })

@@ -1,3 +1,8 @@
+/**
+ * A Spark wallet as a payment method of both sides.
+ *
+ * @module
+ */
 import { Mpp as Client } from '@polyrail/core/client'
 import { Mpp } from '@polyrail/core/server'
 import { spark } from '@polyrail/lightning/spark'

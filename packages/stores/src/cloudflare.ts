@@ -30,9 +30,10 @@ export function cloudflare<id>(
   options: cloudflare.Options = {},
 ): Store.Store {
   check(namespace)
-  const object = namespace.get(namespace.idFromName(options.name ?? 'polyrail'))
 
   async function ask(step: Step, signal?: AbortSignal): Promise<unknown> {
+    // Anew each time: a stub belongs to the request that asked for it, and is of no use after it has failed.
+    const object = namespace.get(namespace.idFromName(options.name ?? 'polyrail'))
     const response = await object.fetch('https://store.internal/', {
       method: 'POST',
       body: JSON.stringify(step),

@@ -8,6 +8,7 @@ import { Store } from '@polyrail/core'
 /** A backend's own steps, each atomic; lives are milliseconds and values JSON, never empty. */
 export type Backend = {
   readonly name: string
+  readonly volatile?: boolean
   get(key: string): Promise<string | null | undefined>
   set(row: Row): Promise<unknown>
   delete(key: string): Promise<unknown>
@@ -31,10 +32,13 @@ export type Options = {
 /**
  * Makes a store of a backend.
  *
- * @throws RangeError from a write whose life is not a number of seconds above 0: a key without end is never given back.
+ * @throws RangeError when the timeout is none; and from a write whose life is not a number of seconds above 0: a key without
+ * end is never given back.
  */
 export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options): Store.Store {
-  const { name } = backend
+  const { name, volatile = false } = backend
+  if (!(timeout > 0 && timeout <= LONGEST_TIMEOUT))
+    throw new RangeError(`A timeout is milliseconds above 0, up to a day; got ${String(timeout)}.`)
   const at = (key: string) => prefix + spell(key)
   const row = (key: string, value: string, ttl: number): Row => ({
     key: at(key),
@@ -46,14 +50,12 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
 
   return Store.from({
     name,
+    volatile,
     get: (key) => step(() => backend.get(at(key))),
     set: (key, value, { ttl }) => step(() => backend.set(row(key, value, ttl))),
     delete: (key) => step(() => backend.delete(at(key))),
-    async compareAndSet(...[key, expected, next, { ttl }]) {
-      const done = await step(() => backend.compareAndSet(row(key, next, ttl), expected))
-      if (!done) await new Promise((again) => setTimeout(again, Math.random() * PAUSE))
-      return done
-    },
+    compareAndSet: (...[key, expected, next, { ttl }]) =>
+      step(() => backend.compareAndSet(row(key, next, ttl), expected)),
     async claim(entries) {
       const rows = entries.map(({ key, value, ttl }) => row(key, value, ttl))
       const existing = await step(() => backend.claim(rows))
@@ -65,9 +67,8 @@ export function guard(backend: Backend, { prefix = '', timeout = 5000 }: Options
 
 type WaitOptions = Parameters<NonNullable<Store.Store['wait']>>[1]
 
-/** Milliseconds, at most, before who was not first tries again: those in step would lose to the same one each time. */
-const PAUSE = 5
-
+/** A timer takes no more than 24 days, and one that is longer ends at once. */
+const LONGEST_TIMEOUT = 86_400_000
 const LONGEST_LIFE = 100 * 366 * 86_400
 
 function milliseconds(ttl: number): number {
@@ -103,14 +104,22 @@ async function within<value>(
     return await Promise.race([act(), late])
   } catch (cause) {
     if (cause instanceof RangeError || isOurs(cause, name)) throw cause
-    const { code } = (cause ?? {}) as { code?: unknown }
-    const told = typeof code === 'string' && /^[A-Z\d_]{3,40}$/.test(code) ? ` (${code})` : ''
-    throw new Error(`Store "${name}" could not do a step${told}: is it up and reachable?`, {
-      cause,
-    })
+    throw new Error(
+      `Store "${name}" could not do a step${codeOf(cause)}: is it up and reachable?`,
+      { cause },
+    )
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** The backend's own code and no more of its words: Redis puts it first (`READONLY …`, `OOM …`), the others beside them. */
+function codeOf(cause: unknown): string {
+  const { code, message } = (cause ?? {}) as { code?: unknown; message?: unknown }
+  const found = [code, String(message).split(' ', 1)[0]].find(
+    (one) => typeof one === 'string' && /^[A-Z\d_]{3,40}$/.test(one),
+  )
+  return found === undefined ? '' : ` (${String(found)})`
 }
 
 const isOurs = (cause: unknown, name: string): boolean =>

@@ -8,10 +8,11 @@ import type { Statements } from './postgres-schema.js'
 import { createWaiters, type Wait } from './waiters.js'
 
 type Ear = {
-  client: postgres.Client
   /** Asks one thing at a time, as a client of pg wants it. */
   ask: postgres.Client['query']
+  /** The keys of each topic that somebody waits for. */
   topics: Map<string, string[]>
+  close(): void
 }
 
 /** Waits for keys; the connection is taken at the first wait, and taken anew after it was lost. */
@@ -19,31 +20,49 @@ export function createListener(
   pool: postgres.Pool,
   statements: Statements,
 ): { wait: Wait; close(): Promise<void> } {
-  let opening: Promise<Ear> | undefined
+  let current: Promise<Ear> | undefined
   const waiters = createWaiters(listen)
 
-  /** Advisory locks end with their connection, and so does every wait on it. */
-  function lose({ client }: Ear): void {
-    opening = undefined
-    client.release(true)
-    waiters.reset()
+  function hear(): Promise<Ear> {
+    if (current) return current
+    const forget = () => {
+      if (current === opening) current = undefined
+    }
+    const opening = open(forget)
+    opening.catch(forget)
+    return (current = opening)
   }
 
-  async function open(): Promise<Ear> {
+  async function open(forget: () => void): Promise<Ear> {
     const client = await pool.connect()
-    const ear: Ear = { client, ask: inTurn(client), topics: new Map() }
-    client.on('error', () => void (opening && lose(ear)))
+    const [ask, topics] = [inTurn(client), new Map<string, string[]>()]
+    let isOpen = true
+    function giveBack(): void {
+      if (isOpen) client.release(true)
+      isOpen = false
+      forget()
+    }
+    /** Advisory locks end with their connection, and so does every wait on it. */
+    function close(): void {
+      giveBack()
+      waiters.reset()
+    }
+    client.on('error', () => void (isOpen && close()))
     client.on('notification', ({ payload = '' }) => {
-      for (const key of ear.topics.get(payload) ?? []) waiters.wake(key)
+      for (const key of topics.get(payload) ?? []) waiters.wake(key)
     })
-    await ear.ask(statements.listen, [])
-    return ear
+    try {
+      await ask(statements.listen, [])
+    } catch (cause) {
+      // Who cannot be heard must not keep the connection; who waits looks again after a while, not now.
+      giveBack()
+      throw cause
+    }
+    return { ask, topics, close }
   }
 
   async function listen(key: string): Promise<() => Promise<void>> {
-    opening ??= open()
-    opening.catch(() => (opening = undefined))
-    const { ask, topics } = await opening
+    const { ask, topics } = await hear()
     const [held] = (await ask(statements.hold, [key])).rows
     const topic = String(held?.['topic'])
     topics.set(topic, [...(topics.get(topic) ?? []), key])
@@ -58,8 +77,8 @@ export function createListener(
   return {
     wait: waiters.wait,
     async close() {
-      const ear = await opening?.catch(() => undefined)
-      if (ear && opening) lose(ear)
+      const ear = await current?.catch(() => undefined)
+      ear?.close()
     },
   }
 }

@@ -20,7 +20,8 @@ export { migration } from './postgres-schema.js'
  * @param pool - A `Pool` of pg, on a direct connection or a session pooler. Stays yours to end, after `close()`.
  * @param options.table - Where the rows are (`polyrail_store`).
  * @param options.sweep - Seconds between removals of expired rows, in small batches (60); 0: some other server does it.
- * @param options.wake - False leaves LISTEN out, for poolers that cannot carry it: waiting servers then look by themselves.
+ * @param options.wake - False leaves LISTEN out, for poolers that cannot carry it: waiting servers then look by themselves. So
+ * they do over a pool of one connection, which LISTEN would keep from the requests.
  * @param options.prefix - Stands before every key.
  * @param options.timeout - Milliseconds for one step (5,000).
  * @throws TypeError when the table's name is not a plain one.
@@ -32,12 +33,12 @@ export { migration } from './postgres-schema.js'
  * @see core draft, Concurrent Request Handling
  */
 export function postgres(pool: postgres.Pool, options: postgres.Options = {}): postgres.Postgres {
-  const { sweep = 60, wake = true } = options
+  const { sweep = 60, wake = pool.options?.max !== 1, timeout = 5000 } = options
   const statements = createStatements(options.table)
   const listener = createListener(pool, statements)
   const sweeper = createSweeper(pool, statements, sweep * 1000)
   const rows = async (sql: string, values: readonly unknown[]) =>
-    (await pool.query(sql, [...values])).rows
+    (await patiently(timeout, () => pool.query(sql, [...values]))).rows
   const store = guard(
     {
       name: 'postgres',
@@ -93,6 +94,7 @@ export declare namespace postgres {
 
   /** What is used of a pool of pg. */
   type Pool = {
+    options?: { max?: number | undefined }
     query(sql: string, values?: unknown[]): Promise<Result>
     connect(): Promise<Client>
   }
@@ -108,8 +110,26 @@ export declare namespace postgres {
   type Result = { rows: Readonly<Record<string, unknown>>[] }
 }
 
+/** Serialization failure and deadlock: PostgreSQL has done nothing, and asks to be asked again. */
+const UNDONE: ReadonlySet<unknown> = new Set(['40001', '40P01'])
+
+/** Asks again while others are in the way, which is so under a stricter isolation than the usual. */
+async function patiently<value>(timeout: number, act: () => Promise<value>): Promise<value> {
+  const giveUp = performance.now() + timeout
+  for (let pause = 1; ; pause = Math.min(pause * 2, 64)) {
+    try {
+      return await act()
+    } catch (cause) {
+      if (!UNDONE.has((cause as { code?: unknown }).code) || performance.now() > giveUp) throw cause
+    }
+    const wait = pause * (0.5 + Math.random())
+    await new Promise((again) => setTimeout(again, wait))
+  }
+}
+
 /**
- * Makes the table, its index and its claim function where they are not there yet. Several servers may run it at once.
+ * Makes the table, its index and its functions where they are not there yet. Several servers may run it at once; its user
+ * must own them, or be allowed to make them.
  *
  * @param options.table - As for {@link postgres}.
  * @example

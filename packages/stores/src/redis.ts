@@ -8,19 +8,21 @@ import type { Store } from '@polyrail/core'
 import { guard, type Options } from './guard.js'
 import { channelOf, type Run } from './lua.js'
 import { scripted } from './scripted.js'
-import { createWaiters } from './waiters.js'
+import { createWaiters, type Wait } from './waiters.js'
 
 /**
  * Makes a store of a connected client. Each step is one Lua script and one round trip; waiting servers are woken through
  * pub/sub, on a second connection that is made when somebody first waits.
  *
  * Redis must not drop keys by itself (`maxmemory-policy noeviction`) and should write to disk (`appendonly yes`): a claim
- * that is forgotten lets its proof pay twice. On a cluster all keys of a claim must lie together: give a prefix in braces.
+ * that is forgotten lets its proof pay twice. Of the first there is a warning on the console. On a cluster all keys of a
+ * claim must lie together: give a prefix in braces.
  *
- * @param client - An ioredis, iovalkey or node-redis client. Stays yours: closing it closes the second one.
+ * @param client - An ioredis, iovalkey or node-redis client, or a cluster of theirs. Stays yours: closing it closes the second
+ * connection.
  * @param options.prefix - Stands before every key, such as `'{shop}:'`.
  * @param options.timeout - Milliseconds for one step (5,000).
- * @throws TypeError when the client is none of these.
+ * @throws TypeError when the client is none of these, or a cluster without a prefix in braces.
  * @example
  * import { Redis } from 'ioredis'
  * const store = redis(new Redis(process.env.REDIS_URL, { enableOfflineQueue: false }))
@@ -28,11 +30,25 @@ import { createWaiters } from './waiters.js'
  */
 export function redis(client: redis.Client, options: Options = {}): redis.Redis {
   const speaker = 'evalSha' in client ? node(client) : io(client)
-  const listener = createListener(speaker)
-  const { wait } = createWaitersOn(listener)
-  client.on('end', listener.close)
-  const store = guard({ ...scripted('redis', cached(speaker), speaker.get), wait }, options)
-  return { ...store, wait: store.wait ?? wait, close: listener.close }
+  if ('slots' in client && !/^[^{]*\{[^}]+\}/.test(options.prefix ?? ''))
+    throw new TypeError(
+      "On a cluster the keys of a claim must lie in one slot to be claimed in one step: give redis() a prefix in braces, such as { prefix: '{shop}:' }.",
+    )
+  const { wait, close } = createListener(speaker)
+  // A cluster of node-redis says 'disconnect'.
+  for (const event of ['end', 'disconnect']) client.on(event, close)
+  const store = guard(
+    {
+      ...scripted(
+        'redis',
+        cached(speaker, () => warnOfEviction(client)),
+        speaker.get,
+      ),
+      wait,
+    },
+    options,
+  )
+  return { ...store, wait: store.wait ?? wait, close }
 }
 
 export declare namespace redis {
@@ -45,8 +61,9 @@ export declare namespace redis {
     evalsha(sha: string, keys: number, ...args: string[]): Promise<unknown>
     eval(script: string, keys: number, ...args: string[]): Promise<unknown>
     get(key: string): Promise<string | null>
+    info(section: string): Promise<string>
     on(event: string, listener: (...args: string[]) => void): unknown
-    duplicate(): {
+    duplicate(...overrides: (object | undefined)[]): {
       on(event: string, listener: (...args: string[]) => void): unknown
       subscribe(channel: string): Promise<unknown>
       unsubscribe(channel: string): Promise<unknown>
@@ -59,6 +76,8 @@ export declare namespace redis {
     evalSha(sha: string, options: Scripted): Promise<unknown>
     eval(script: string, options: Scripted): Promise<unknown>
     get(key: string): Promise<unknown>
+    /** A cluster has none. */
+    info?(section: string): Promise<unknown>
     on(event: string, listener: () => void): unknown
     duplicate(): {
       on(event: string, listener: () => void): unknown
@@ -98,7 +117,10 @@ function io(client: redis.Io): Speaker {
     evalSha: (sha, keys, args) => client.evalsha(sha, keys.length, ...keys, ...args),
     eval: (script, keys, args) => client.eval(script, keys.length, ...keys, ...args),
     async listen(hear) {
-      const ear = client.duplicate()
+      // It is not connected yet, and what is asked of it must not fail for that.
+      const patient = { enableOfflineQueue: true }
+      const overrides = 'slots' in client ? [[], patient] : [patient]
+      const ear = client.duplicate(...overrides)
       ear.on('error', ignore)
       ear.on('message', hear)
       return {
@@ -132,51 +154,56 @@ function node(client: redis.Node): Speaker {
   }
 }
 
-/** Says only a script's name; the whole script when the server does not know it yet, or no more. */
-function cached({ evalSha, eval: evaluate }: Speaker): Run {
+/**
+ * Says only a script's name; the whole script when the server does not know it yet, or no more.
+ *
+ * @param begin - Runs once, after the first answer.
+ */
+function cached({ evalSha, eval: evaluate }: Speaker, begin: () => Promise<void>): Run {
   const names = new Map<string, string>()
+  let beginning: Promise<void> | undefined
   return async (script, keys, args) => {
     let sha = names.get(script)
     if (sha === undefined)
       names.set(script, (sha = createHash('sha1').update(script).digest('hex')))
-    try {
-      return await evalSha(sha, keys, args)
-    } catch (cause) {
+    const answer = await evalSha(sha, keys, args).catch((cause: unknown) => {
       if (!(cause instanceof Error && cause.message.startsWith('NOSCRIPT'))) throw cause
       return evaluate(script, keys, args)
-    }
+    })
+    beginning ??= begin()
+    return answer
   }
 }
 
-type Listener = { hear: (channel: string) => void; ear(): Promise<Ear>; close(): void }
-
-/** The second connection: made when first needed, made anew when that failed. */
-function createListener(speaker: Speaker): Listener {
-  let opening: Promise<Ear> | undefined
-  const listener: Listener = {
-    hear: ignore,
-    ear() {
-      opening ??= speaker.listen((channel) => listener.hear(channel))
-      opening.catch(() => (opening = undefined))
-      return opening
-    },
-    close() {
-      void opening?.then((ear) => ear.close(), ignore)
-      opening = undefined
-    },
-  }
-  return listener
+/** Managed servers often begin with such a policy; it matters only where memory has a limit. */
+async function warnOfEviction(client: redis.Client): Promise<void> {
+  const memory = String(await client.info?.('memory').catch(ignore))
+  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]
+  if (policy === undefined || policy === 'noeviction' || /^maxmemory:0\s/m.test(memory)) return
+  console.warn(
+    `[polyrail] This Redis forgets keys when its memory is full (maxmemory-policy ${policy}), and a claim that is forgotten lets its proof pay twice: set it to noeviction.`,
+  )
 }
 
-function createWaitersOn(listener: Listener) {
+/** Waits for keys on the second connection: made when first needed, made anew when that failed. */
+function createListener(speaker: Speaker): { wait: Wait; close(): void } {
   const prefix = channelOf('')
+  let opening: Promise<Ear> | undefined
   const waiters = createWaiters(async (key) => {
-    const ear = await listener.ear()
+    opening ??= speaker.listen((channel) => waiters.wake(channel.slice(prefix.length)))
+    opening.catch(() => (opening = undefined))
+    const ear = await opening
     await ear.subscribe(channelOf(key))
     return () => ear.unsubscribe(channelOf(key)).then(undefined, ignore)
   })
-  listener.hear = (channel) => waiters.wake(channel.slice(prefix.length))
-  return waiters
+  return {
+    wait: waiters.wait,
+    close() {
+      void opening?.then((ear) => ear.close(), ignore)
+      opening = undefined
+      waiters.reset()
+    },
+  }
 }
 
 const ignore = (): void => undefined

@@ -12,6 +12,8 @@ import { createTable, SCHEMA, type Query, type Table } from './table.js'
  * `node:sqlite`. Give it a connection of its own: it puts the file in WAL mode, waits for the disk at each commit, and
  * makes a table `polyrail_store`.
  *
+ * A database in memory (`:memory:`) is taken for tests, and calls itself volatile.
+ *
  * What many requests ask for at once becomes one transaction, and so one wait for the disk. Where another process has
  * the file, it is tried again from the event loop, which is free meanwhile.
  *
@@ -31,9 +33,12 @@ export function sqlite(database: sqlite.Database, options: Options = {}): Store.
   const table = createTable(query)
   const open = createOpening(database, query)
   const write = createWriter(database, { open, table, timeout })
+  const [main] = query('PRAGMA database_list')
   return guard(
     {
       name: 'sqlite',
+      // In memory, or in a temporary file, which has no name.
+      volatile: main?.['file'] === '',
       get: (key) => patiently(timeout, () => (open(), table.get(key))),
       set: (row) => write(() => table.set(row)),
       delete: (key) => write(() => table.delete(key)),
@@ -75,7 +80,13 @@ function createOpening(database: sqlite.Database, query: Query): () => void {
   }
 }
 
-type Job = { act: () => unknown; done(value: unknown): void; fail(cause: unknown): void }
+type Job = {
+  act: () => unknown
+  /** By `performance.now()`: clocks may be set. */
+  giveUp: number
+  done(value: unknown): void
+  fail(cause: unknown): void
+}
 type Write = <value>(act: () => value) => Promise<value>
 
 /** Most steps in one transaction: together they hold the event loop for about a millisecond. */
@@ -106,9 +117,13 @@ function createWriter(
 
   async function drain(): Promise<void> {
     while (queue.length > 0) {
-      const jobs = queue.splice(0, BATCH)
+      let jobs = queue.splice(0, BATCH)
       try {
-        const values = await patiently(timeout, () => commit(jobs))
+        const values = await patiently(timeout, () => {
+          // The others have been told that it failed: what they asked for must not happen after all.
+          jobs = jobs.filter(({ giveUp }) => performance.now() < giveUp)
+          return jobs.length === 0 ? [] : commit(jobs)
+        })
         jobs.forEach((job, index) => job.done(values[index]))
       } catch (cause) {
         for (const job of jobs) job.fail(cause)
@@ -120,7 +135,9 @@ function createWriter(
 
   return <value>(act: () => value) =>
     new Promise<value>((resolve, reject) => {
-      queue.push({ act, done: (value) => resolve(value as value), fail: reject })
+      // A little before whoever asks does.
+      const giveUp = performance.now() + timeout * 0.95
+      queue.push({ act, giveUp, done: (value) => resolve(value as value), fail: reject })
       if (isWriting) return
       isWriting = true
       setImmediate(() => void drain())
@@ -138,12 +155,12 @@ function undo(database: sqlite.Database): void {
 
 /** Tries again while another process has the file, first soon and then up to every 20 ms or so. */
 async function patiently<value>(timeout: number, act: () => value): Promise<value> {
-  const giveUp = Date.now() + timeout
+  const giveUp = performance.now() + timeout
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     try {
       return act()
     } catch (cause) {
-      if (!isBusy(cause) || Date.now() > giveUp) throw cause
+      if (!isBusy(cause) || performance.now() > giveUp) throw cause
     }
     const wait = pause * (0.5 + Math.random())
     await new Promise((again) => setTimeout(again, wait))

@@ -32,7 +32,8 @@ export function upstash(options: upstash.Options): Store.Store {
       method: 'POST',
       headers: { authorization: `Bearer ${options.token}`, 'content-type': 'application/json' },
       body: JSON.stringify(parts),
-      redirect: 'error',
+      // Followed, it would carry the token elsewhere; 'error' is unknown to Workers.
+      redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
     })
     const answer = (await response.json()) as { result?: unknown; error?: unknown } | null

@@ -4,17 +4,26 @@
  * @module
  */
 import { storeSuite } from '@polyrail/conformance'
+import type { Store } from '@polyrail/core'
 import { cloudflare } from '@polyrail/stores/cloudflare'
+import { upstash } from '@polyrail/stores/upstash'
 import { buy } from './shop.js'
 
 export { PaymentStore } from '@polyrail/stores/cloudflare'
 
-type Environment = { PAYMENTS: cloudflare.Namespace<object>; KV: cloudflare.Namespace<object> }
+type Environment = {
+  PAYMENTS: cloudflare.Namespace<object>
+  KV: cloudflare.Namespace<object>
+  UPSTASH: string
+}
+
+/** Made at the first request and kept for all, as servers keep theirs. */
+let store: Store.Store | undefined
 
 export default {
-  async fetch(request: Request, { PAYMENTS, KV }: Environment): Promise<Response> {
+  async fetch(request: Request, { PAYMENTS, KV, UPSTASH }: Environment): Promise<Response> {
     const { pathname } = new URL(request.url)
-    const store = cloudflare(PAYMENTS)
+    const payments = (store ??= cloudflare(PAYMENTS))
     const told = async (act: () => unknown) => {
       try {
         return Response.json({ told: (await act()) ?? null })
@@ -22,9 +31,12 @@ export default {
         return Response.json({ failed: cause instanceof Error ? cause.message : String(cause) })
       }
     }
-    if (pathname === '/buy') return told(() => buy(store))
+    if (pathname === '/buy') return told(() => buy(payments))
     if (pathname === '/kv') return told(() => cloudflare(KV).name)
-    if (pathname === '/keep') return told(() => store.claim([{ key: 'kept', value: 1, ttl: 600 }]))
+    if (pathname === '/keep')
+      return told(() => payments.claim([{ key: 'kept', value: 1, ttl: 600 }]))
+    if (pathname === '/upstash')
+      return told(() => upstash({ url: UPSTASH, token: 'token' }).get('k'))
     const capabilities = { wakes: true, volatile: false }
     const cases = storeSuite(() => cloudflare(PAYMENTS), { capabilities })
     if (pathname === '/cases') return Response.json(cases.map(({ id, title }) => ({ id, title })))

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,9 +17,11 @@ import { afterAll, describe, expect, test } from 'vitest'
 
 const folder = mkdtempSync(join(tmpdir(), 'polyrail-workerd-'))
 const script = await bundle()
+const database = await openDatabase()
 let runtime = open()
 afterAll(async () => {
   await runtime.dispose()
+  database.stop()
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -42,7 +47,20 @@ function open(): Miniflare {
     durableObjects: { PAYMENTS: { className: 'PaymentStore', useSQLite: true } },
     durableObjectsPersist: folder,
     kvNamespaces: ['KV'],
+    bindings: { UPSTASH: database.url },
   })
+}
+
+/** Says `value` to whatever it is asked; once moved, that it is elsewhere. */
+async function openDatabase() {
+  const server = createServer((request, response) => {
+    database.asked.push(request.url ?? '')
+    if (database.moved) response.writeHead(307, { location: '/elsewhere' })
+    response.end('{"result":"\\"value\\""}')
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { url, asked: [] as string[], moved: false, stop: () => server.close() }
 }
 
 type Told = { told?: unknown; failed?: string }
@@ -62,8 +80,15 @@ describe('store Durable Object conforms', () => {
     })
 })
 
-test('a paid request is served, the core and all being in the Worker', async () => {
-  expect(await ask('buy')).toEqual({ told: 'page' })
+test('paid requests are served one after the other, the core and all being in the Worker', async () => {
+  for (let visit = 0; visit < 3; visit++) expect(await ask('buy')).toEqual({ told: 'page' })
+})
+
+test('Upstash is asked from a Worker too, and its token not carried on by a redirect', async () => {
+  expect(await ask('upstash')).toEqual({ told: 'value' })
+  database.moved = true
+  expect((await ask('upstash')).failed).toContain('Store "upstash" could not do a step')
+  expect(database.asked).toEqual(['/', '/'])
 })
 
 test('Workers KV is refused, with the reason', async () => {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { storeSuite } from '@polyrail/conformance'
 import { storeConformance } from '@polyrail/conformance/vitest'
 import { migrate, migration, postgres } from '@polyrail/stores/postgres'
 import { Pool, type PoolConfig } from 'pg'
@@ -28,8 +29,9 @@ function connect(options: PoolConfig = {}): Pool {
   return pool
 }
 
-function open(pool: Pool, options?: postgres.Options): postgres.Postgres {
-  const store = postgres(pool, options)
+/** Sweeps only when told to: a store of another test would take part. */
+function open(pool: postgres.Pool, options?: postgres.Options): postgres.Postgres {
+  const store = postgres(pool, { sweep: 0, ...options })
   stores.push(store)
   return store
 }
@@ -45,6 +47,42 @@ describe.skipIf(why !== undefined)(`on a real server ${why ?? ''}`, () => {
   storeConformance(() => open(connect(), { wake: false, prefix: 'silent:' }), {
     name: 'pg behind a pooler',
     capabilities: { wakes: false, volatile: false },
+  })
+
+  describe.each(['repeatable read', 'serializable'])('under %s isolation', (isolation) => {
+    const options = `-c default_transaction_isolation=${isolation.replace(' ', '\\ ')}`
+    const capabilities = { wakes: true, volatile: false }
+    const cases = storeSuite(() => open(connect({ options })), { capabilities })
+    for (const { id, run } of cases)
+      if (id.startsWith('claim/') || id.startsWith('update/')) test(id, { timeout: 30_000 }, run)
+  })
+
+  test('a server that refuses LISTEN costs no connection, and who waits looks after a while', async () => {
+    const pool = connect({ max: 2 })
+    let refused = 0
+    const store = open({
+      query: (sql, values) => pool.query(sql, values),
+      async connect() {
+        const client = await pool.connect()
+        const query: postgres.Client['query'] = async (sql, values) => {
+          if (!sql.startsWith('LISTEN')) return client.query(sql, values)
+          refused += 1
+          throw new Error('LISTEN is not supported here')
+        }
+        return { query, on: client.on.bind(client), release: client.release.bind(client) }
+      },
+    })
+    for (let times = 0; times < 4; times++) await store.wait?.('unheard', { timeout: 20 })
+    await store.wait?.('unheard', { timeout: 5000 })
+    expect(refused).toBeGreaterThan(2)
+    await expect.poll(() => pool.totalCount - pool.idleCount, { timeout: 5000 }).toBe(0)
+    await store.set('unheard', 1, { ttl: 60 })
+  })
+
+  test('a pool of one connection keeps it for the requests', async () => {
+    const store = open(connect({ max: 1 }))
+    expect(store.wait).toBeUndefined()
+    expect(await buy(store)).toBe('page')
   })
 
   test('a paid request is served', async () => {

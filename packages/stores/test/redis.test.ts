@@ -8,22 +8,24 @@ import { once } from 'node:events'
 import { storeConformance } from '@polyrail/conformance/vitest'
 import type { Store } from '@polyrail/core'
 import { redis } from '@polyrail/stores/redis'
-import { Redis } from 'ioredis'
+import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis-5'
 import { Redis as Valkey } from 'iovalkey'
-import { createClient } from 'redis'
+import { createClient, createCluster } from 'redis'
 import { createClient as createClient4 } from 'redis-4'
-import { afterAll, describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { buy } from './shop.js'
-import { freePort, leftOut, redisBinary, startRedis } from './servers.js'
+import { freePort, leftOut, redisBinary, startCluster, startRedis } from './servers.js'
 
 const why = leftOut('Redis', redisBinary)
 const server = why === undefined ? await startRedis() : undefined
 const port = server?.port ?? 0
+const cluster = why === undefined ? await startCluster() : undefined
 const closing: (() => unknown)[] = []
 afterAll(async () => {
   for (const close of closing) await close()
   await server?.stop()
+  await cluster?.stop()
 })
 
 const quietly = <client extends { on(event: 'error', listener: () => void): unknown }>(
@@ -39,6 +41,18 @@ const clients: Readonly<Record<string, () => redis.Client | Promise<redis.Client
     closed(quietly(await createClient({ socket: { port } }).connect()), (client) => client.close()),
   'node-redis 4.7': async () =>
     closed(quietly(await createClient4({ socket: { port } }).connect()), (client) => client.quit()),
+}
+
+const nodes = (cluster?.ports ?? []).map((port) => ({ host: '127.0.0.1', port }))
+
+/** Every client of a cluster, connected. */
+const clusters: Readonly<Record<string, () => redis.Client | Promise<redis.Client>>> = {
+  'ioredis 6': () => closed(new Cluster(nodes), (client) => client.quit()),
+  'node-redis 6': async () => {
+    const client = createCluster({ rootNodes: nodes.map((socket) => ({ socket })) })
+    await quietly(client).connect()
+    return closed(client, () => client.close())
+  },
 }
 
 function closed<client>(client: client, close: (client: client) => unknown): client {
@@ -98,6 +112,68 @@ describe.skipIf(why !== undefined)(`on a real server ${why ?? ''}`, () => {
     },
   )
 
+  test('a user who may not publish claims all the same, and never half', async () => {
+    const client = closed(new Redis(port), (client) => client.quit())
+    await client.acl('SETUSER', 'mute', 'on', '>word', '~*', 'resetchannels', '+@all')
+    const mute = closed(new Redis(port, { username: 'mute', password: 'word' }), (client) =>
+      client.quit(),
+    )
+    const keys = ['mute:challenge', 'mute:proof']
+    const claim = () => redis(mute).claim(keys.map((key) => ({ key, value: 1, ttl: 60 })))
+    expect(await claim()).toEqual({ claimed: true })
+    expect(await claim()).toEqual({ claimed: false, existing: [1, 1] })
+  })
+
+  test('the first who waits is woken at once, though the client keeps nothing for later', async () => {
+    const client = closed(new Redis(port, { enableOfflineQueue: false }), (client) => client.quit())
+    await once(client, 'ready')
+    const ears: string[] = []
+    const duplicate = client.duplicate.bind(client)
+    client.duplicate = (...overrides) => {
+      const ear = duplicate(...overrides)
+      const subscribe = ear.subscribe.bind(ear)
+      ear.subscribe = (async (...channels: string[]) => {
+        const told = await subscribe(...channels).then(
+          () => 'subscribed',
+          (cause: Error) => cause.message,
+        )
+        ears.push(told)
+      }) as typeof ear.subscribe
+      return ear
+    }
+    await redis(client).wait('early', { timeout: 5000 })
+    expect(ears).toEqual(['subscribed'])
+  })
+
+  test('a server that forgets keys when its memory is full is warned of, once', async () => {
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    const full = await startRedis('--maxmemory', '100mb', '--maxmemory-policy', 'volatile-lru')
+    const client = new Redis(full.port)
+    const store = redis(client)
+    for (let times = 0; times < 3; times++) await store.set('k', 1, { ttl: 60 })
+    await vi.waitFor(() => expect(warned.mock.calls.flat().join()).toContain('volatile-lru'))
+    await client.config('SET', 'maxmemory-policy', 'noeviction')
+    await redis(client).set('k', 1, { ttl: 60 })
+    await client.config('SET', 'maxmemory', '1')
+    await expect(store.set('k', 1, { ttl: 60 })).rejects.toThrow(
+      'Store "redis" could not do a step (OOM)',
+    )
+    expect(warned).toHaveBeenCalledTimes(1)
+    warned.mockRestore()
+    await client.quit()
+    await full.stop()
+  })
+
+  test('closing ends every wait', async () => {
+    const store = redis(closed(new Redis(port), (client) => client.quit()))
+    const keys = ['first', 'second']
+    // Ends once it is listened to.
+    for (const key of keys) await store.wait(key, { timeout: 600_000 })
+    const waits = keys.map((key) => store.wait(key, { timeout: 600_000 }))
+    store.close()
+    await Promise.all(waits)
+  })
+
   test('waiting opens one more connection, which ends with the client', async () => {
     const client = new Redis(port)
     const watcher = closed(new Redis(port), (client) => client.quit())
@@ -113,6 +189,21 @@ describe.skipIf(why !== undefined)(`on a real server ${why ?? ''}`, () => {
     await client.quit()
     await expect.poll(count, { timeout: 5000 }).toBe(before - 1)
   })
+})
+
+describe.skipIf(why !== undefined)(`on a real cluster ${why ?? ''}`, () => {
+  for (const [name, open] of Object.entries(clusters)) {
+    storeConformance(async () => redis(await open(), { prefix: `{${name}}:` }), {
+      name: `${name}, cluster`,
+      capabilities: { wakes: true, volatile: false },
+    })
+
+    test(`keys that would lie apart are refused at once, over ${name}`, async () => {
+      const client = await open()
+      for (const prefix of [undefined, 'shop:', '{}:', 'a}b{'])
+        expect(() => redis(client, { prefix })).toThrow(/prefix in braces/)
+    })
+  }
 })
 
 describe('a server that is not there', () => {

@@ -9,6 +9,7 @@ import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { createServer, connect, type AddressInfo } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { Redis } from 'ioredis'
 
 /** A running server, and how to stop it. */
 export type Server = { port: number; stop(): Promise<void> }
@@ -33,14 +34,45 @@ export function leftOut(name: string, found: string | undefined): string | undef
   return `left out: ${why}`
 }
 
-/** Starts Redis with an append-only file, written before each answer. */
-export async function startRedis(): Promise<Server> {
+/** Starts Redis with an append-only file. */
+export async function startRedis(...more: readonly string[]): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'polyrail-redis-'))
   const port = await freePort()
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '']
-  const child = spawn(redisBinary ?? '', [...args, '--appendonly', 'yes'], { stdio: 'ignore' })
+  const child = spawn(redisBinary ?? '', [...args, '--appendonly', 'yes', ...more], {
+    stdio: 'ignore',
+  })
   await reachable(port, child)
   return { port, stop: () => end(child, 'SIGTERM', folder) }
+}
+
+/** Starts a cluster of three. */
+export async function startCluster(): Promise<{ ports: number[]; stop(): Promise<unknown> }> {
+  const settings = ['--cluster-enabled', 'yes', '--cluster-node-timeout', '2000']
+  const nodes = await Promise.all(Array.from({ length: 3 }, () => startRedis(...settings)))
+  const ports = nodes.map(({ port }) => port)
+  const slots = [0, 5461, 10_923, 16_384]
+  const clients = ports.map((port) => new Redis(port))
+  for (const [index, client] of clients.entries()) {
+    const [first = 0, end = 0] = slots.slice(index)
+    await client.cluster('ADDSLOTS', ...Array.from({ length: end - first }, (_, n) => first + n))
+    await client.cluster('SET-CONFIG-EPOCH', index + 1)
+  }
+  for (const client of clients) {
+    for (const port of ports) await client.cluster('MEET', '127.0.0.1', port)
+    client.disconnect()
+  }
+  for (const port of ports) await untilWhole(port)
+  return { ports, stop: () => Promise.all(nodes.map(({ stop }) => stop())) }
+}
+
+async function untilWhole(port: number): Promise<void> {
+  const client = new Redis(port)
+  for (let said = ''; !/cluster_state:ok[^]*cluster_known_nodes:3/.test(said);) {
+    await new Promise((again) => setTimeout(again, 50))
+    said = await client.cluster('INFO')
+  }
+  client.disconnect()
 }
 
 /** Starts PostgreSQL, for a user `postgres` without a password and the database of that name. */

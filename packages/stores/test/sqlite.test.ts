@@ -77,6 +77,36 @@ test('a file that is never given free fails in time, and the server answers 503'
   holder.exec('ROLLBACK')
 })
 
+test('what was given up does not happen after all, however long the queue was', async () => {
+  const holder = open('late.db')
+  const store = sqlite(open('late.db'), { timeout: 200 })
+  await store.set('k', 1, { ttl: 60 })
+  holder.exec('BEGIN IMMEDIATE')
+  const keys = Array.from({ length: 200 }, (_, n) => `late ${n}`)
+  const claims = keys.map((key) => store.claim([{ key, value: 1, ttl: 60 }]))
+  const told = await Promise.allSettled(claims)
+  expect(told.every(({ status }) => status === 'rejected')).toBe(true)
+  holder.exec('ROLLBACK')
+  // Comes after whatever is still waiting.
+  await expect
+    .poll(() => store.set('k', 2, { ttl: 60 }).then(() => 'written', String), { timeout: 5000 })
+    .toBe('written')
+  expect(await Promise.all(keys.map((key) => store.get(key)))).toEqual(keys.map(() => undefined))
+})
+
+test('a database in memory says that it dies with its process', async () => {
+  const database = new Database(':memory:')
+  databases.push(database)
+  expect(sqlite(database).volatile).toBe(true)
+  expect(sqlite(open('kept.db')).volatile).toBe(false)
+  expect(await buy(sqlite(database))).toBe('page')
+})
+
+test('a timeout that is none is refused at once', () => {
+  for (const timeout of [0, -1, Number.NaN, Infinity, 2 ** 31])
+    expect(() => sqlite(open('timeout.db'), { timeout })).toThrow(RangeError)
+})
+
 test('expired rows are swept while others are written, and never in great numbers', async () => {
   const database = open('sweep.db')
   const store = sqlite(database)

@@ -131,6 +131,24 @@ export const storeMutants: readonly StoreMutant[] = [
     }),
   },
   {
+    id: 'stock/gives-up',
+    breaks: 'An update whose key has changed since it looked fails, and does not look again.',
+    threats: [18],
+    caughtBy: ['update/crowd'],
+    break: (real) => ({
+      ...real,
+      async update(key, change, options) {
+        const seen = await real.get(key)
+        await sleep(1)
+        const alter = (current: unknown) => {
+          if (current !== seen) throw new Error('the key has changed')
+          return change(current)
+        }
+        return real.update(key, alter, options)
+      },
+    }),
+  },
+  {
     id: 'stock/endless-update',
     breaks: 'An update ignores its time to live, so the store only grows.',
     threats: [28],
@@ -221,6 +239,16 @@ export const storeMutants: readonly StoreMutant[] = [
     threats: [23],
     caughtBy: ['value/bigint', 'value/not-changed'],
     break: (real) => rewriting(real, (part) => (typeof part === 'bigint' ? Number(part) : part)),
+  },
+  {
+    id: 'stock/asks-to-json',
+    breaks: 'A bigint is written as its toJSON says, where an application has given it one.',
+    threats: [23],
+    caughtBy: ['value/bigint'],
+    break: (real) =>
+      rewriting(real, (part) =>
+        typeof part === 'bigint' && 'toJSON' in BigInt.prototype ? String(part) : part,
+      ),
   },
   {
     id: 'stock/loses-null',

@@ -128,10 +128,10 @@ async function attempt(trial: Trial): Promise<void> {
     const asked = { url: url.href, price, challenge: trial.challenge! }
     if ((!rules.policy.approve || (await ask(trial, asked))) && isTimely(trial)) {
       client.events.emit('selected', () => asked)
-      await pay(trial)
+      await pay(trial, release)
     }
   } finally {
-    if (!trial.credential && !trial.isMoved) await release().catch(() => {})
+    if (!(trial.credential || trial.isMoved)) await release().catch(() => {})
   }
 }
 
@@ -184,13 +184,13 @@ async function readPrice(trial: Trial): Promise<Method.Price | undefined> {
   trial.code = 'price-unreadable'
   const price = method.price ? method.price(challenge.request) : priceOf(challenge.request)
   const { amount, decimals } = (trial.price = price)
-  return amount < 0n || decimals < 0 || typeof amount !== 'bigint' ? undefined : price
+  return amount >= 0n && decimals >= 0 && typeof amount === 'bigint' ? price : undefined
 }
 
 /** The charge draft's fields. A number has one spelling: digits alone. */
 function priceOf({ amount, currency }: { amount?: unknown; currency?: unknown }): Method.Price {
   const isWhole = typeof amount === 'string' && /^(0|[1-9]\d{0,77})$/.test(amount)
-  return { amount: BigInt(isWhole ? amount : -1), currency: `${currency}`, decimals: 0 }
+  return { amount: isWhole ? BigInt(amount) : -1n, currency: `${currency}`, decimals: 0 }
 }
 
 /** @see charge draft, Currency Verification and Recipient Verification */
@@ -228,13 +228,14 @@ function isTimely(trial: Trial): boolean {
   return !(trial.expires < Date.now() || trial.occasion.call.signal?.aborted)
 }
 
-async function pay(trial: Trial): Promise<void> {
+async function pay(trial: Trial, release: () => Promise<void>): Promise<void> {
   const { method, wire, occasion } = trial
-  const { client, context, call, url } = occasion
+  const { client, context, url, call } = occasion
   const given = {
     challenge: trial.challenge!,
     context,
     url,
+    release,
     on: call.send && client.events.on,
     // Made when it is looked at: an AbortController costs more than all the rest.
     get signal() {

@@ -100,7 +100,7 @@ export function keyOf(
 
 /** Whether a list that is stated names a value. */
 export function isListed(list: readonly string[] | undefined, value: unknown): boolean {
-  return !list || list.some((item) => fold(item) === fold(String(value)))
+  return !list || list.some((item) => fold(item) === fold(`${value}`))
 }
 
 /** A price in the common scale. */
@@ -128,20 +128,20 @@ const never = 315_360_000
 /**
  * Counts a price against every budget that it falls under, or against none.
  *
- * @returns What takes it back, for payments that certainly did not happen; `undefined` when it does not fit.
+ * @returns What takes it back, once, for payments that certainly did not happen; `undefined` when it does not fit.
  */
 export async function reserve(
   rules: Rules,
   spending: { method: Rail; price: Method.Price; host: string },
   ledger: Ledger,
-): Promise<(() => Promise<void>) | undefined> {
+): Promise<(() => Promise<undefined>) | undefined> {
   const { perHost, total } = rules
   const { method, price, host } = spending
   const { period } = rules.policy
   const window = period ? Math.floor(Date.now() / 1000 / period) : 0
   const undo: (() => Promise<unknown>)[] = []
-  const release = async (): Promise<void> => {
-    for (const one of undo) await one()
+  const release = async (): Promise<undefined> => {
+    while (undo[0]) await undo.pop()!()
   }
   for (const [limits, scope] of [
     [perHost, host],
@@ -162,7 +162,7 @@ export async function reserve(
       return fits
     }
     const amount = scaled(price)
-    if (!(await add(amount))) return void (await release())
+    if (!(await add(amount))) return release()
     undo.push(() => add(-amount))
   }
   return release
@@ -174,7 +174,7 @@ export function createLedger(): Ledger {
   return {
     async update(key, change) {
       const value = change(values.get(key))
-      if (value !== undefined) values.set(key, value)
+      if (value) values.set(key, value)
       return value
     },
   }

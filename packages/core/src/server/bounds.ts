@@ -6,8 +6,9 @@
  */
 import * as Errors from '../Errors.js'
 import { canonicalize } from '../codec/jcs.js'
-import { sha256Text } from '#sha256'
+import { hmac } from '#sha256'
 import { giveBack, take } from './allowance.js'
+import { race } from './deadline.js'
 import type { Issued, Visit } from './offers.js'
 import { lifeOf, type Offer } from './route.js'
 import { scopeOf } from './scope.js'
@@ -32,15 +33,17 @@ export async function issueBounded(
   const wait = take(offer.method, client)
   if (wait > 0)
     throw new Errors.PaymentError('rate-limited', { detail: TOO_MANY }, { retryAfter: wait })
-  try {
-    const issued = await make()
-    if (place) await keep(offer, place, issued)
-    return issued
-  } catch (cause) {
-    giveBack(offer.method, client)
+  const issued = await make().catch((cause: unknown) => {
+    // What is late may be made all the same: a slow network would be asked without bound.
+    if (!isLate(cause)) giveBack(offer.method, client)
     throw cause
-  }
+  })
+  if (place) await keep(offer, place, issued)
+  return issued
 }
+
+const isLate = (cause: unknown): boolean =>
+  cause instanceof Error && /^(?:Deadline|Timeout|Abort)Error$/.test(cause.name)
 
 const TOO_MANY = 'Too many challenges wait for their payment. Pay one of them, or ask later.'
 
@@ -66,8 +69,11 @@ async function nameOf(
 ): Promise<string | undefined> {
   if (!issued?.bounds || !kernel.client) return undefined
   const { method, url, address } = inbound
+  const visit = { method, url, address, header: (name: string) => inbound.header(name) }
   try {
-    return await kernel.client({ method, url, address, header: (name) => inbound.header(name) })
+    const name: unknown = await race(kernel.deadlines.offer, () => kernel.client?.(visit))
+    // A header that is missing is `null`, or empty: not one client, but many.
+    return typeof name === 'string' && name !== '' ? name : undefined
   } catch (cause) {
     // Who has no name is bounded with all the others.
     kernel.events.emit('error', () => ({ method, url, cause }))
@@ -77,7 +83,7 @@ async function nameOf(
 
 type Standing = Pick<Issued, 'id' | 'header'>
 
-/** All that a challenge depends on, but for its nonce and its time. */
+/** All that a challenge depends on, the secret included, but for its nonce and its time. */
 function placeOf(
   offer: Offer,
   { client, inbound, digest }: { client: string; inbound: Inbound; digest: string | undefined },
@@ -94,7 +100,7 @@ function placeOf(
     inbound.header('idempotency-key') ?? '',
     client,
   ]
-  return `mpp:standing:${sha256Text(parts.join('\n'))}`
+  return `mpp:standing:${hmac(kernel.keyring[0], parts.join('\n'))}`
 }
 
 async function recall(offer: Offer, place: string): Promise<Issued | undefined> {
@@ -105,9 +111,15 @@ async function recall(offer: Offer, place: string): Promise<Issued | undefined> 
   return { ...standing, offer }
 }
 
+/** It is made, whether or not it can be kept. */
 async function keep(offer: Offer, place: string, { id, header }: Issued): Promise<void> {
   const { reuse = 0 } = offer.method.issued?.bounds ?? {}
   // Whoever is asked again has at least half of the time left to pay.
   const ttl = Math.min(reuse, Math.floor(lifeOf(offer) / 2))
-  if (ttl >= 1) await offer.kernel.store.set(place, { id, header } satisfies Standing, { ttl })
+  const { store, events } = offer.kernel
+  try {
+    if (ttl >= 1) await store.set(place, { id, header } satisfies Standing, { ttl })
+  } catch (cause) {
+    events.emit('error', () => ({ cause }))
+  }
 }

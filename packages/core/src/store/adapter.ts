@@ -31,9 +31,12 @@ export interface Adapter {
 }
 
 const MOST_TRIES = 64
+/** Milliseconds between tries of one update, at most. */
+const LONGEST_REST = 1000
 
 /**
- * Makes a store of a key-value backend. Values are JSON; bigint survives.
+ * Makes a store of a key-value backend. Values are JSON; bigint survives. A write of what JSON cannot carry (`undefined`, a
+ * function) is a TypeError.
  *
  * Without `claim`, several keys are claimed one after the other, the proof before the challenge,
  * and given back if a later one is taken.
@@ -78,11 +81,17 @@ async function updateOptimistically(
     if (next === undefined && !guessed) return current
     if (next !== undefined && (await adapter.compareAndSet(key, stands, encode(next), { ttl })))
       return next
+    // Nobody has to be waited for where nothing is to be written.
+    if (next !== undefined) await rest(tries)
     stands = (await adapter.get(key)) ?? undefined
     guessed = false
   }
   throw new Error(`Store "${adapter.name}": a key changed ${MOST_TRIES} times during one update.`)
 }
+
+/** Longer after each loss, and never for all alike: a crowd in step would lose to the same one each time. */
+const rest = (losses: number): Promise<unknown> =>
+  new Promise((again) => setTimeout(again, Math.random() * Math.min(4 * 2 ** losses, LONGEST_REST)))
 
 async function claimAtOnce(adapter: Adapter, entries: readonly Entry[]): Promise<Claim> {
   const found = await adapter.claim?.(
@@ -121,16 +130,31 @@ async function claimInTurn(adapter: Adapter, entries: readonly Entry[]): Promise
     : standing()
 }
 
-const encode = (value: Value): string =>
-  JSON.stringify(value, (_, part: unknown) =>
-    typeof part === 'bigint' ? { $bigint: String(part) } : part,
-  )
+/** A bigint is stored as `{ "$bigint": "5" }`; an object that looks like that, or like what it became, with one more `$`. */
+function encode(value: Value): string {
+  // Seen from its holder: an application's `BigInt.prototype.toJSON` would have made a text of it.
+  const text = JSON.stringify(value, function (this: Record<string, unknown>, at, part: unknown) {
+    const given = this[at]
+    if (typeof given === 'bigint') return { $bigint: String(given) }
+    const name = markOf(part)
+    return name === undefined ? part : { [`$${name}`]: (part as Record<string, unknown>)[name] }
+  }) as string | undefined
+  if (text === undefined) throw new TypeError('A store takes what JSON can carry, and bigint.')
+  return text
+}
 
 function decode(text: string | undefined | null): Value | undefined {
   if (text === undefined || text === null) return undefined
   return JSON.parse(text, (_, part: unknown) => {
-    if (typeof part !== 'object' || part === null || Object.keys(part).length !== 1) return part
-    const { $bigint: digits } = part as { $bigint?: unknown }
-    return typeof digits === 'string' && /^-?\d+$/.test(digits) ? BigInt(digits) : part
+    const name = markOf(part)
+    if (name === undefined) return part
+    const value = (part as Record<string, unknown>)[name]
+    return name === '$bigint' ? BigInt(String(value)) : { [name.slice(1)]: value }
   })
+}
+
+function markOf(part: unknown): string | undefined {
+  if (typeof part !== 'object' || part === null) return undefined
+  const [name = '', ...others] = Object.keys(part)
+  return others.length === 0 && /^\$+bigint$/.test(name) ? name : undefined
 }

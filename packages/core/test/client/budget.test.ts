@@ -126,6 +126,29 @@ describe('what is counted', () => {
     expect(mpp.explain(await mpp.fetch('https://a.b/'))?.refusals[0]?.code).toBe('over-budget')
   })
 
+  test('is given back by a method that does not pay now, but shows what was paid before', async () => {
+    let paid = 0
+    const method = Method.toClient(pointsMethod('points'), {
+      async createCredential({ release }) {
+        if (paid > 0) await Promise.all([release?.(), release?.()])
+        paid += 1
+        if (paid % 2) throw new Errors.PaymentError('payment-indeterminate')
+        return { payload: { token: 't' } }
+      },
+    })
+    const policy = { max: '1', total: '2' }
+    const mpp = Mpp.create({ methods: [method], policy, fetch: endless() })
+    const codeOf = () =>
+      mpp.fetch('https://a.b/').then(
+        ({ status }) => status,
+        ({ code }: { code: unknown }) => code,
+      )
+    const outcomes = []
+    for (let visit = 0; visit < 6; visit++) outcomes.push(await codeOf())
+    expect(new Set(outcomes)).toEqual(new Set(['payment-indeterminate', 200]))
+    expect(paid).toBe(6)
+  })
+
   test('stays counted when the server refused the proof', async () => {
     const { url } = await open((seen, response) =>
       isPaid(seen) ? refuse(response) : charge(response),

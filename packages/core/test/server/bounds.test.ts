@@ -181,6 +181,44 @@ describe('who has no name', () => {
   })
 })
 
+describe('a name', () => {
+  test.each([
+    ['null, as a header that is missing', () => null],
+    ['empty', () => ''],
+    ['a number', () => 7],
+    ['a promise of nothing', async () => undefined],
+    ['never told', () => new Promise<never>(() => undefined)],
+  ])('is none: %s', async (_, name) => {
+    const { route, made } = open(
+      {},
+      { client: name as NonNullable<Config['client']>, deadlines: { offer: 30 } },
+    )
+    await challengeOf(route)
+    const challenge = await challengeOf(route)
+    expect(made()).toBe(2)
+    expect((await route(present(credential(challenge)))).status).toBe(200)
+  })
+})
+
+test('a store that keeps nothing costs no offer', async () => {
+  const memory = Store.memory()
+  const set = () => Promise.reject(new Error('read only'))
+  const { route, made } = open({}, { store: { ...memory, set } })
+  for (let visit = 1; visit <= 3; visit++) {
+    await challengeOf(route, from('ann'))
+    expect(made()).toBe(visit)
+  }
+})
+
+test('no challenge is given again that a changed secret would not know', async () => {
+  const store = Store.memory()
+  const first = await challengeOf(open({}, { store }).route, from('ann'))
+  const { route } = open({}, { store, secretKey: `another ${secretKey}` })
+  const second = await challengeOf(route, from('ann'))
+  expect(second.id).not.toBe(first.id)
+  expect((await route(pay(second, 'ann'))).status).toBe(200)
+})
+
 describe('the bounds', () => {
   test('hold for each client by itself', async () => {
     const { route } = open({ perClient: 3, reuse: 0 })
@@ -218,6 +256,26 @@ describe('the bounds', () => {
       expect(await refusal(route(from('ann')))).toEqual([503, 'offer-unavailable'])
     setDown(false)
     await challengeOf(route, from('ann'))
+  })
+
+  test('count what was late: it may be made all the same (threat 27)', async () => {
+    let asked = 0
+    const create = async () => {
+      asked++
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      return { invoice: `inv-${asked}` }
+    }
+    const bounds = { total: 3, perClient: 3, period: 100, reuse: 60 }
+    const slow = Method.toServer(method, {
+      issued: { fields: ['invoice'], create, bounds },
+      verify: () => ({ reference: 'x' }),
+    })
+    const deadlines = { offer: 30 }
+    const mpp = Mpp.create({ realm, secretKey, deadlines, methods: [slow] })
+    const route = plain(mpp.charge(price))
+    const answers = []
+    for (let visit = 0; visit < 6; visit++) answers.push((await route(new Request(url))).status)
+    expect([asked, answers]).toEqual([3, [503, 503, 503, 429, 429, 429]])
   })
 
   test('take one rail out of an offer, and leave the others', async () => {

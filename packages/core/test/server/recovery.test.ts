@@ -362,6 +362,20 @@ describe('a server that dies', () => {
 })
 
 describe('an interrupted claim', () => {
+  test('that the store’s client sent twice is the claimer’s own, and is settled at once', async () => {
+    const memory = Store.memory()
+    const claim: typeof memory.claim = async (entries) => {
+      await memory.claim(entries)
+      return memory.claim(entries)
+    }
+    const { mpp, settled } = createTill({}, { deadlines, store: { ...memory, claim } })
+    const route = mpp.charge(price)(() => new Response('here'))
+    const copies = present(credential(await challengeOf(route)))
+    const replies = await Promise.all([route(copies), route(copies)])
+    expect(replies.map(({ status }) => status)).toContain(200)
+    expect(settled).toHaveLength(1)
+  })
+
   test('that wrote the proof but not the challenge is taken up by the same credential', async () => {
     const rows = new Map<string, string>()
     let cut = true

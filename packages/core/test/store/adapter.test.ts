@@ -62,12 +62,20 @@ describe('values', () => {
     ['a bigint', 2n ** 200n],
     ['a negative bigint in depth', { a: [{ b: -5n }] }],
     ['what looks like a bigint and is none', { $bigint: 'not digits' }],
+    ['what is stored like a bigint', [{ $bigint: '5' }, { $$bigint: { $bigint: 5 } }, 5n]],
     ['what looks like a bigint beside others', { $bigint: '5', more: true }],
   ])('%s comes back as it was', async (_, value) => {
     const { store } = createBackend()
     await store.set('k', value, { ttl: 10 })
     expect(await store.get('k')).toEqual(value)
     expect(await store.claim([entry('k')])).toEqual({ claimed: false, existing: [value] })
+  })
+
+  test('what JSON cannot carry is refused before it reaches the backend', async () => {
+    const { store, steps } = createBackend()
+    for (const value of [undefined, () => 1, Symbol('x')])
+      await expect(store.set('k', value, { ttl: 10 })).rejects.toThrow(TypeError)
+    expect(steps).toEqual([])
   })
 
   test('a missing key is undefined, whether the backend says null or undefined', async () => {
@@ -146,9 +154,13 @@ describe('update', () => {
   test('gives up with an error when the key never holds still', async () => {
     const { store, rows } = createBackend()
     let n = 0
-    await expect(
-      store.update('k', () => (rows.set('k', String(n++)), -1), { ttl: 10 }),
-    ).rejects.toThrow(/changed 64 times/)
+    vi.useFakeTimers()
+    const updating = store.update('k', () => (rows.set('k', String(n++)), -1), { ttl: 10 })
+    await Promise.all([
+      expect(updating).rejects.toThrow(/changed 64 times/),
+      vi.runAllTimersAsync(),
+    ])
+    vi.useRealTimers()
   })
 
   test('200 at once over a slow backend lose none', async () => {
@@ -157,12 +169,12 @@ describe('update', () => {
       () => new Promise((resolve) => setTimeout(resolve, Math.random() * 2)),
     )
     const counts = await Promise.all(
-      Array.from({ length: 30 }, () =>
+      Array.from({ length: 200 }, () =>
         store.update('n', (current) => Number(current ?? 0) + 1, { ttl: 10 }),
       ),
     )
-    expect(new Set(counts).size).toBe(30)
-    expect(await store.get('n')).toBe(30)
+    expect(new Set(counts).size).toBe(200)
+    expect(await store.get('n')).toBe(200)
   })
 })
 

@@ -109,9 +109,15 @@ describe('serialize', () => {
 })
 
 describe('deserialize', () => {
+  test('reads padding where there is some', () => {
+    expect(PaymentRequest.deserialize(`${encode('{"a":1}')}==`)).toEqual({ a: 1 })
+  })
+
   test.each([
     ['nothing', ''],
-    ['padding', `${encode('{"a":1}')}==`],
+    ['too little padding', `${encode('{"a":1}')}=`],
+    ['too much padding', `${encode('{"a":1}')}===`],
+    ['padding at the wrong end', `==${encode('{"a":1}')}`],
     ['base64 of another alphabet', Buffer.from('{"a":"??>>"}').toString('base64')],
     ['text that is not JSON', encode('{a:1}')],
     ['an array', encode('[]')],

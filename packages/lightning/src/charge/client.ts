@@ -4,7 +4,8 @@
  * @module
  */
 import { Errors, Method, PaymentRequest } from '@polyrail/core'
-import { MSAT, type Network } from '../constants.js'
+import { MSAT } from '../constants.js'
+import { checkNetwork, type Network } from '../network.js'
 import type { Wallet } from '../wallet.js'
 import {
   createMemory,
@@ -14,8 +15,8 @@ import {
   type Payment,
 } from './journal.js'
 import { charge as method } from './method.js'
-import { find, pay, type Order } from './payment.js'
-import { readTerms } from './terms.js'
+import { find, NO_TIME, pay, type Failed, type Order } from './payment.js'
+import { hasTime, LEAST_TIME, readTerms } from './terms.js'
 
 /**
  * Pays Lightning charges.
@@ -28,7 +29,7 @@ import { readTerms } from './terms.js'
  * @param options.maxFee - Most that routing may cost, in whole satoshis.
  * @param options.timeout - Seconds to wait for a payment.
  * @param options.store - Remembers payments under way, so that a restarted process finds them.
- * @throws TypeError when there is no wallet, or a limit is not what it must be.
+ * @throws TypeError when there is no wallet, an unknown network, or a limit that is not what it must be.
  * @example
  * const methods = [lightning.charge({ wallet: phoenixd({ url, password }), store })]
  * const mpp = Mpp.create({ methods, policy: { max: '100' } })
@@ -38,31 +39,32 @@ import { readTerms } from './terms.js'
 export function charge(options: charge.Options): charge.Rail {
   const { wallet, network = 'mainnet', store = createMemory() } = options
   const { timeout, feeOf } = readLimits(options)
+  checkNetwork(network)
+  if (typeof store.update !== 'function')
+    throw new TypeError('lightning/charge: store must have update, as the stores of this kit do.')
   return Method.toClient(method, {
     async accepts({ challenge }) {
-      const terms = await readTerms(challenge.request, network)
-      return typeof terms === 'string' ? terms : undefined
+      const terms = await readTerms(challenge, network)
+      if (typeof terms === 'string') return terms
+      return hasTime(terms.latest) ? undefined : 'The invoice or its challenge is about to expire.'
     },
 
     async createCredential(asked) {
       const { challenge, url, signal } = asked
-      const invoice = await readTerms(challenge.request, network)
-      if (typeof invoice === 'string')
-        throw new Errors.PaymentError('method-unsupported', { detail: invoice })
+      const terms = await readTerms(challenge, network)
+      if (typeof terms === 'string')
+        throw new Errors.PaymentError('method-unsupported', { detail: terms })
       signal.throwIfAborted()
       const { wire, request, digest } = challenge
       const journal = await openJournal(store, [url.href, digest, scopeIn(wire)])
-      const latest = Math.min(Date.parse(wire.expires ?? ''), invoice.expires * 1000)
-      const visit: Visit = {
-        wallet,
-        journal,
-        feeOf,
-        end: Math.min(Date.now() + timeout * 1000, latest),
-        asked,
-      }
-      const { text, paymentHash } = invoice
-      const payment = { wire, invoice: text, paymentHash, amount: request.amount }
-      return (await recover(visit)) ?? complete(visit, payment)
+      const visit: Visit = { wallet, journal, feeOf, timeout, asked }
+      const { text: invoice, paymentHash, latest } = terms
+      const payment = { wire, invoice, paymentHash, amount: request.amount, latest }
+      const least = Math.min(LEAST_TIME, (latest - Date.now()) / 2)
+      const earlier = await recover(visit)
+      // To look for it may have taken long.
+      if (!earlier && !hasTime(latest, least)) throw failure(NO_TIME)
+      return earlier ?? complete(visit, payment)
     },
   })
 }
@@ -90,50 +92,70 @@ type Visit = {
   wallet: charge.Options['wallet']
   journal: Journal
   feeOf: (amount: string) => bigint
-  /** Epoch milliseconds. */
-  end: number
+  /** Milliseconds to wait for a payment. */
+  timeout: number
   asked: Method.toClient.Parameters<typeof method>
 }
 
-const orderOf = ({ feeOf, end }: Visit, { invoice, paymentHash, amount }: Payment): Order => ({
+const orderOf = (
+  { feeOf, timeout }: Visit,
+  { invoice, paymentHash, amount, latest }: Payment,
+): Order => ({
   invoice,
   paymentHash,
   maxFeeMsat: feeOf(amount),
-  end,
+  end: Math.min(Date.now() + timeout, latest),
 })
 
 /** What an earlier visit for the same paid, or may have: never paid again. */
 async function recover(visit: Visit): Promise<Paid | undefined> {
-  const { journal, wallet } = visit
+  const { journal, wallet, asked, timeout } = visit
+  const end = Date.now() + timeout
   for (let payment; (payment = await journal.take());) {
-    const { paymentHash } = payment
-    const known = await find(wallet, orderOf(visit, payment)).catch(leaving(journal, paymentHash))
-    if ('preimage' in known) return proofOf(visit, payment, known)
+    const { paymentHash, amount, latest } = payment
+    const order = { ...orderOf(visit, payment), end }
+    const known = await find(wallet, order).catch(async (cause: unknown) => {
+      await uncount(asked)
+      return leaving(journal, paymentHash)(cause)
+    })
+    if ('preimage' in known) {
+      await uncount(asked)
+      return proofOf(visit, payment, known)
+    }
+    const isPayable = amount === asked.challenge.request.amount && hasTime(latest)
     // A call that is still on its way somewhere must find this invoice paid, and not another one beside it.
-    if (known.status === 'unheard' && isPayable(visit, payment)) return complete(visit, payment)
+    if (known.status === 'unheard' && isPayable) return complete(visit, payment)
+    // One that cannot be paid any more needs no care: no wallet will.
     await journal.remove(paymentHash)
   }
   return undefined
 }
 
-/** An invoice that cannot be paid any more needs no care: no wallet will. */
-function isPayable({ asked, end }: Visit, { wire, amount }: Payment): boolean {
-  return amount === asked.challenge.request.amount && Date.parse(wire.expires ?? '') > end
-}
+/** It was counted when it was made. A budget that cannot be told so counts it twice. */
+const uncount = ({ release }: Visit['asked']) => release?.().catch(() => undefined)
 
 async function complete(visit: Visit, payment: Payment): Promise<Paid> {
-  const { journal, wallet } = visit
+  const { journal } = visit
   const { paymentHash } = payment
-  await journal.add(payment)
-  const paid = await pay(wallet, orderOf(visit, payment)).catch(leaving(journal, paymentHash))
+  const paid = await begin(visit, payment).catch(leaving(journal, paymentHash))
   if ('preimage' in paid) return proofOf(visit, payment, paid)
   await journal.remove(paymentHash)
-  const why = paid.reason ? `: ${paid.reason}` : ''
-  throw Object.assign(new Error(`The Lightning payment failed${why}. Nothing was paid.`), {
-    name: 'PaymentFailed',
-    code: 'payment-failed',
-  })
+  throw failure(paid)
 }
+
+/** Nothing is begun for who has left meanwhile. */
+async function begin(visit: Visit, payment: Payment): ReturnType<typeof pay> {
+  const { journal, wallet, asked } = visit
+  asked.signal.throwIfAborted()
+  await journal.add(payment)
+  return pay(wallet, orderOf(visit, payment))
+}
+
+const failure = ({ reason }: Failed): Error =>
+  Object.assign(
+    new Error(`The Lightning payment failed${reason ? `: ${reason}` : ''}. Nothing was paid.`),
+    { name: 'PaymentFailed', code: 'payment-failed' },
+  )
 
 /** The proof, remembered until the client has its answer: after a crash it is shown again. */
 async function proofOf(
@@ -183,13 +205,17 @@ function readLimits({ wallet, maxFee, timeout = 30 }: charge.Options) {
     throw new TypeError(
       "lightning/charge: maxFee must be a string of whole satoshis, such as '10'.",
     )
-  const feeOf = (amount: string): bigint => {
+  return { timeout: timeout * 1000, feeOf: createFeeLimit(maxFee) }
+}
+
+/** Makes what tells the millisatoshis that routing may cost for so many satoshis. */
+const createFeeLimit =
+  (maxFee: string | undefined) =>
+  (amount: string): bigint => {
     if (maxFee !== undefined) return BigInt(maxFee) * MSAT
     const hundredth = (BigInt(amount) * MSAT) / 100n
     return hundredth > LEAST_FEE ? hundredth : LEAST_FEE
   }
-  return { timeout, feeOf }
-}
 
 /** Millisatoshis that routing may cost however little is paid. */
 const LEAST_FEE = 10n * MSAT

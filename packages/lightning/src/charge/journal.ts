@@ -15,6 +15,8 @@ export type Payment = {
   paymentHash: string
   /** Whole satoshis. */
   amount: string
+  /** Epoch milliseconds after which it is not begun: the end of the challenge or of the invoice. */
+  latest: number
 }
 
 type Entry = Payment & {
@@ -47,8 +49,16 @@ const BEAT = 2000
 const MOST_BEATS = 300
 /** Seconds: longer than a payment can be stuck in the network, which is two weeks. */
 const KEPT = 30 * 86_400
+/** Seconds, once there is nothing to remember: a store need not delete. */
+const EMPTY = 60
+/** Milliseconds between two looks at what others hold. */
+const GLANCE = 200
 
 const me = crypto.randomUUID()
+
+/** Processes that gave a sign since this one began, the latest: none of them was killed before it, to be found again by it. */
+const contemporaries = new Set<string>()
+const MOST_CONTEMPORARIES = 1000
 
 /**
  * Opens the journal of a request.
@@ -85,13 +95,12 @@ export async function openJournal(
 
   return {
     async take() {
-      const living = new Set<string>()
+      const seen: Seen = new Map()
       for (;;) {
-        const { taken, doubtful } = await look(change, living)
+        const { taken, doubtful } = await look(change, seen)
         if (taken) beat(taken.paymentHash)
         if (!doubtful) return taken
-        await new Promise((resolve) => setTimeout(resolve, doubtful.until - Date.now()))
-        living.add(`${doubtful.paymentHash} ${doubtful.owner}`)
+        await new Promise((resolve) => setTimeout(resolve, GLANCE))
       }
     },
     async add(payment) {
@@ -108,30 +117,64 @@ export async function openJournal(
     },
     async remove(paymentHash) {
       rest(paymentHash)
-      await change((entries) => entries.filter((entry) => entry.paymentHash !== paymentHash))
+      const left = await change((entries) =>
+        entries.filter((entry) => entry.paymentHash !== paymentHash),
+      )
+      const isEmpty = (value: unknown) => Array.isArray(value) && value.length === 0
+      if (isEmpty(left))
+        await store.update(key, (value) => (isEmpty(value) ? [] : undefined), { ttl: EMPTY })
     },
   }
 }
 
+/** What other processes held at the last look, and since when (by a clock that never jumps) they have given no sign of it. */
+type Seen = Map<string, { until: number; since: number }>
+type Found = { taken?: Entry | undefined; doubtful: boolean }
+
 /**
- * Takes what is free. What another process holds, of which nothing is known, may be free as soon as its time is over: a
- * process that was killed and starts again comes sooner than that.
+ * Takes what is free. What another process holds, of which nothing is known, may be free in a moment: a process that was killed
+ * and starts again comes sooner than its time is over.
  */
 async function look(
   change: (edit: (entries: readonly Entry[]) => readonly Entry[] | undefined) => Promise<unknown>,
-  living: ReadonlySet<string>,
-): Promise<{ taken?: Entry | undefined; doubtful?: Entry | undefined }> {
-  let found: { taken?: Entry | undefined; doubtful?: Entry | undefined } = {}
+  seen: Seen,
+): Promise<Found> {
+  let standing: readonly Entry[] = []
+  let found: Found = { doubtful: false }
   await change((entries) => {
+    standing = entries
     const now = Date.now()
-    const free = entries.find(({ until }) => until <= now)
+    const free = entries.find((entry) => entry.until <= now || isSilent(entry, seen))
     const taken = free && { ...free, owner: me, until: now + LEASE }
-    const isDoubtful = ({ owner, paymentHash }: Entry) =>
-      owner !== me && !living.has(`${paymentHash} ${owner}`)
-    found = taken ? { taken } : { doubtful: entries.find(isDoubtful) }
+    found = { taken, doubtful: false }
     return taken && entries.map((entry) => (entry === free ? taken : entry))
   })
-  return found
+  if (found.taken) return found
+  return { doubtful: watch(standing, seen) }
+}
+
+/** Its owner's clock may be ahead of ours, or ours have been set back. */
+const isSilent = ({ paymentHash, until }: Entry, seen: Seen): boolean => {
+  const last = seen.get(paymentHash)
+  return last?.until === until && performance.now() - last.since > LEASE
+}
+
+/**
+ * Compares what others hold with what they held at the last look: whoever changed something lives.
+ *
+ * @returns Whether there is one of whom this is not known.
+ */
+function watch(entries: readonly Entry[], seen: Seen): boolean {
+  const isFirst = seen.size === 0
+  for (const { owner, paymentHash, until } of entries) {
+    if (seen.get(paymentHash)?.until === until) continue
+    if (!isFirst) contemporaries.add(owner)
+    seen.set(paymentHash, { until, since: performance.now() })
+  }
+  const [oldest] = contemporaries
+  if (contemporaries.size > MOST_CONTEMPORARIES && oldest !== undefined)
+    contemporaries.delete(oldest)
+  return entries.some(({ owner }) => owner !== me && !contemporaries.has(owner))
 }
 
 /** A journal that dies with its process. */

@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { MSAT, type Network } from '../constants.js'
+import { MSAT } from '../constants.js'
 import { disagreement, read } from '../invoice.js'
+import type { Network } from '../network.js'
 import type { Wallet } from '../wallet.js'
 import type { Request } from './method.js'
 

@@ -21,6 +21,9 @@ export type Order = {
 
 export type Failed = Extract<Payment, { status: 'failed' }>
 
+/** What becomes of a payment that is asked for too late. */
+export const NO_TIME: Failed = { status: 'failed', reason: 'there is no time left for it' }
+
 /** What is known of a payment: `unheard` where the wallet has never heard of it, `lost` where the wallet does not answer. */
 type Known = Payment | { status: 'unheard' } | Lost
 type Lost = { status: 'lost'; cause: unknown }
@@ -40,26 +43,23 @@ const LONGEST_PAUSE = 2000
  * @throws PaymentError `payment-indeterminate` when nobody can tell, or when the wallet paid and has no proof.
  */
 export async function pay(wallet: Payer, order: Order): Promise<{ preimage: string } | Failed> {
+  const calls: Calls = { count: 0, isAccepted: false }
   let known: Known = { status: 'unheard' }
-  let call: Call | undefined
-  let calls = 0
-  let cause: unknown
   for (let pause = FIRST_PAUSE; Date.now() < order.end; pause = longer(pause)) {
-    if (!call && known.status === 'unheard') {
-      call = begin(wallet, order)
-      calls += 1
-    }
-    const answer = await hear(call, Math.min(pause, order.end - Date.now()))
-    if (answer || isHung(call)) call = undefined
-    if (answer?.status === 'lost') cause = answer.cause
+    if (known.status === 'unheard') renew(calls, wallet, order)
+    const answer = await hear(calls, Math.min(pause, order.end - Date.now()))
     known = isKnown(answer) ? answer : await look(wallet, order)
     if (known.status === 'paid') return proofOf(known, order)
-    if (known.status !== 'failed') continue
-    if (calls === 1) return known
-    // The call that was never answered may still be carried out.
-    break
+    if (known.status === 'failed') {
+      if (calls.count === 1) return known
+      // The call that was never answered may still be carried out.
+      break
+    }
+    // A wallet that says at once that it does not know would say so again at once.
+    if (answer) await within(Math.min(pause, order.end - Date.now()), NEVER)
   }
-  throw unknownTo(order, cause)
+  if (calls.count === 0) return NO_TIME
+  throw unknownTo(order, calls.cause)
 }
 
 /**
@@ -83,21 +83,38 @@ export async function find(
   }
 }
 
-type Call = { answer: Promise<Known>; since: number }
-
-function begin(wallet: Payer, { end, ...order }: Order): Call {
-  const since = Date.now()
-  const timeoutSeconds = Math.max(1, Math.ceil((end - since) / 1000))
-  const paying = async () => wallet.payInvoice({ ...order, timeoutSeconds })
-  return { answer: paying().catch(lose), since }
+/** The calls for one payment, of which one at most is listened to. */
+type Calls = {
+  count: number
+  answer?: Promise<Known> | undefined
+  /** Epoch milliseconds. */
+  since?: number
+  /** The wallet said that it pays: whatever it says later of never having heard of it, it is not asked again. */
+  isAccepted: boolean
+  /** Why the last that failed did. */
+  cause?: unknown
 }
 
-/** What a call says meanwhile, if there is one and it does. */
-const hear = (call: Call | undefined, ms: number): Promise<Known | undefined> =>
-  within(ms, call?.answer ?? NEVER)
+/** Calls the wallet, unless it is being called. */
+function renew(calls: Calls, wallet: Payer, { end, ...order }: Order): void {
+  if (calls.answer || calls.isAccepted) return
+  calls.since = Date.now()
+  const timeoutSeconds = Math.max(1, Math.ceil((end - calls.since) / 1000))
+  const paying = async (): Promise<Known> =>
+    (await wallet.payInvoice({ ...order, timeoutSeconds })) ?? lose(undefined)
+  calls.answer = paying().catch(lose)
+  calls.count += 1
+}
 
-const isHung = (call: Call | undefined): boolean =>
-  call !== undefined && call.since + SILENCE < Date.now()
+/** What the wallet says to a call meanwhile, if it is being called and does. */
+async function hear(calls: Calls, ms: number): Promise<Known | undefined> {
+  const answer = await within(ms, calls.answer ?? NEVER)
+  const isHung = calls.since !== undefined && calls.since + SILENCE < Date.now()
+  if (answer || isHung) calls.answer = undefined
+  if (answer?.status === 'lost') calls.cause = answer.cause
+  if (answer?.status === 'pending') calls.isAccepted = true
+  return answer
+}
 
 async function look(wallet: Payer, { invoice, paymentHash }: Order): Promise<Known> {
   const signal = AbortSignal.timeout(LOOK)
@@ -133,7 +150,8 @@ async function proofOf(
   { preimage }: Extract<Payment, { status: 'paid' }>,
   { paymentHash }: Order,
 ): Promise<{ preimage: string }> {
-  if (await proves(preimage, paymentHash)) return { preimage }
+  const proof = String(preimage).toLowerCase()
+  if (await proves(proof, paymentHash)) return { preimage: proof }
   const detail = `The wallet says that it paid, and gives no preimage that proves it (payment hash ${paymentHash}): without one the server cannot be shown the payment. Use a wallet that reveals preimages.`
   throw new Errors.PaymentError('payment-indeterminate', { detail, paymentHash })
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { MOST_MEMO_BYTES, MOST_SATS, type Network } from '../constants.js'
+import { MOST_MEMO_BYTES, MOST_SATS } from '../constants.js'
+import type { Network } from '../network.js'
 import type { Request } from './method.js'
 
 /** What a route says. */

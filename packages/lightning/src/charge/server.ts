@@ -4,7 +4,8 @@
  * @module
  */
 import { Errors, Method, Outcome } from '@polyrail/core'
-import { PROBLEMS, type Network } from '../constants.js'
+import { PROBLEMS } from '../constants.js'
+import { checkNetwork, type Network } from '../network.js'
 import { proves } from '../preimage.js'
 import type { Wallet } from '../wallet.js'
 import { charge as method } from './method.js'
@@ -17,7 +18,7 @@ import { createRequest, type Route as RouteTerms } from './price.js'
  * @param options.wallet - Makes the invoices; nothing else is asked of it.
  * @param options.network - Of the wallet. Left out: mainnet.
  * @param options.unpaid - How many invoices may wait for their payment.
- * @throws TypeError when there is no wallet, or a bound is not above zero.
+ * @throws TypeError when there is no wallet, an unknown network, or a bound that is not above zero.
  * @example
  * const methods = [lightning.charge({ wallet: lnd({ url, macaroon }) })]
  * const mpp = Mpp.create({ methods, realm, secretKey })
@@ -29,7 +30,7 @@ export function charge({ wallet, network = 'mainnet', unpaid = {} }: charge.Opti
     throw new TypeError(
       'lightning/charge: wallet must be able to make invoices: take one of /lnd, /phoenixd, /nwc or /spark, or write createInvoice yourself.',
     )
-  const create = createOffers(wallet, network)
+  const create = createOffers(wallet, checkNetwork(network))
   return Method.toServer(method, {
     request: (route: charge.Route) => createRequest(route, network),
 

@@ -5,7 +5,7 @@
  */
 import { openChain } from './chain.js'
 import { loadDevkit } from './devkit.js'
-import type { Fees } from './engine.js'
+import type { Fees } from './payment.js'
 import { openGroup } from './group.js'
 import type { Node } from './node.js'
 
@@ -13,14 +13,12 @@ export type { Injected } from '../faults.js'
 export { lnd, type Lnd, type LndCall } from './lnd.js'
 export { phoenixd, type Phoenixd, type PhoenixdCall } from './phoenixd.js'
 export type { HttpFault, Service } from './http.js'
-export type { NwcEncryption } from './nostr.js'
 export { nwc, type Nwc, type NwcFault } from './nwc.js'
 export { relay, type Relay, type RelayFault } from './relay.js'
-export type { NwcCode, NwcError, NwcMethod } from './wallet-service.js'
-export type { Fees } from './engine.js'
-export type { Hold, Invoice, InvoiceTerms } from './incoming.js'
+export type { NwcCode, NwcEncryption, NwcError, NwcMethod } from './wallet-service.js'
+export type { Hold, Invoice, InvoiceTerms } from './invoice.js'
 export type { Ledger, Node, NodeFault, Order, Payment, Query, Received } from './node.js'
-export type { FailureReason, Outgoing, PaymentTerms } from './outgoing.js'
+export type { FailureReason, Fees, Outgoing, PaymentTerms } from './payment.js'
 
 /** A running network. */
 export interface Network extends AsyncDisposable {

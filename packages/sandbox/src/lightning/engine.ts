@@ -16,6 +16,7 @@ import type {
 } from 'lightningdevkit'
 import type { Chain, Follower } from './chain.js'
 import { type Devkit, optional, toHex, unwrap } from './devkit.js'
+import type { Fees } from './payment.js'
 
 /** What a node tells about the payments that reach it and leave it. */
 export type Listener = {
@@ -41,14 +42,6 @@ export type Engine = {
   /** Resolves as soon as the condition holds, which is looked at after every round of events; a throw of it rejects. */
   until: (condition: () => boolean) => Promise<void>
   stop: () => void
-}
-
-/** What forwarding a payment through a node costs. */
-export type Fees = {
-  /** Millisatoshis a payment. Default 1,000. */
-  baseMsat?: number
-  /** Millionths of the amount. Default 0. */
-  proportionalMillionths?: number
 }
 
 /** What all bitcoin there will ever be comes to. */

@@ -5,11 +5,13 @@
  */
 import type { Chain } from './chain.js'
 import type { Devkit } from './devkit.js'
-import { type Engine, type Fees, type Listener, openEngine } from './engine.js'
+import { type Engine, type Listener, openEngine } from './engine.js'
 import { openIncoming } from './incoming.js'
 import { join, type Link, openChannel } from './link.js'
-import { makeNode, type Node, openNodeFaults } from './node.js'
+import type { Node } from './node.js'
 import { openOutgoing } from './outgoing.js'
+import type { Fees } from './payment.js'
+import { makeNode, openNodeFaults } from './wallet.js'
 
 /** A node and what it runs on. */
 export type Member = { node: Node; engine: Engine; close: () => void }

@@ -9,7 +9,7 @@ import { type Fault as AnyFault, type Injected, openFaults } from '../faults.js'
 
 /** What is asked for. */
 export type Request = {
-  headers: http.IncomingHttpHeaders
+  headers: Readonly<Record<string, string | string[] | undefined>>
   /** What the pattern of the route caught. */
   parameters: readonly string[]
   query: URLSearchParams

@@ -6,9 +6,10 @@
 import { randomBytes } from 'node:crypto'
 import { isRecord } from '../json-rpc.js'
 import { json, type Reply, type Request, type Route, serve, type Service } from './http.js'
-import { type Invoice, isExpired } from './incoming.js'
+import { isExpired } from './incoming.js'
+import type { Invoice } from './invoice.js'
 import type { Ledger, Node } from './node.js'
-import type { FailureReason, Outgoing } from './outgoing.js'
+import type { FailureReason, Outgoing } from './payment.js'
 
 /** The calls of {@link lnd}, as faults name them. */
 export type LndCall =

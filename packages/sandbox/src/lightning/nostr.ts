@@ -7,9 +7,6 @@ import type { NostrEvent } from 'nostr-tools/pure'
 import type { WebSocket } from 'ws'
 import { importPeer } from './peers.js'
 
-/** How requests and answers of NIP-47 are encrypted. */
-export type NwcEncryption = 'nip44_v2' | 'nip04'
-
 /** Encrypts between two keys. */
 export type Cipher = { encrypt: (text: string) => string; decrypt: (text: string) => string }
 
@@ -30,7 +27,7 @@ export async function loadNostr() {
   return {
     ...pure,
     WebSocket,
-    cipher(encryption: NwcEncryption, secret: Uint8Array, pubkey: string): Cipher {
+    cipher(encryption: 'nip44_v2' | 'nip04', secret: Uint8Array, pubkey: string): Cipher {
       if (encryption === 'nip04') {
         return {
           encrypt: (text) => nip04.encrypt(secret, pubkey, text),

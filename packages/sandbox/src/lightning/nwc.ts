@@ -7,7 +7,7 @@ import type { NostrEvent } from 'nostr-tools/pure'
 import { type Fault as AnyFault, type Injected, openFaults } from '../faults.js'
 import { isRecord } from '../json-rpc.js'
 import type { Node } from './node.js'
-import { type Cipher, loadNostr, type Nostr, type NwcEncryption, openLine } from './nostr.js'
+import { type Cipher, loadNostr, type Nostr, openLine } from './nostr.js'
 import {
   allMethods,
   type NwcError,
@@ -15,6 +15,7 @@ import {
   type NwcOutcome,
   openWalletService,
   refuse,
+  type NwcEncryption,
 } from './wallet-service.js'
 
 /** A node behind Nostr Wallet Connect. */

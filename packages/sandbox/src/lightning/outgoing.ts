@@ -9,45 +9,7 @@ import type {
 } from 'lightningdevkit'
 import { fromHex, optional, toHex, unwrap } from './devkit.js'
 import type { Engine, Listener } from './engine.js'
-
-/** Why a payment has failed. */
-export type FailureReason =
-  | 'insufficient balance'
-  | 'no route'
-  | 'rejected by the payee'
-  | 'timed out'
-  | 'failed'
-
-/** A payment of this node. */
-export type Outgoing = {
-  readonly invoice: string
-  /** 64 hexadecimal digits. */
-  readonly paymentHash: string
-  readonly amountMsat: bigint
-  /** Seconds since 1970. */
-  readonly createdAt: number
-  readonly status: 'pending' | 'paid' | 'failed'
-  /** Of one that is paid, 64 hexadecimal digits. */
-  readonly preimage?: string
-  /** Of one that is paid. */
-  readonly feeMsat?: bigint
-  /** Of one that has failed. */
-  readonly reason?: FailureReason
-  /** Seconds since 1970, when paid or failed. */
-  readonly doneAt?: number
-}
-
-/** What to pay. */
-export type PaymentTerms = {
-  /** BOLT11. */
-  invoice: string
-  /** Hexadecimal, when it is to be compared with the invoice's. */
-  paymentHash?: string | undefined
-  /** For an invoice without an amount, and only for one. */
-  amountMsat?: bigint | undefined
-  /** Most that routing may cost. */
-  maxFeeMsat: bigint
-}
+import type { FailureReason, Outgoing, PaymentTerms } from './payment.js'
 
 /** The paying half of a node. */
 export type Sender = {

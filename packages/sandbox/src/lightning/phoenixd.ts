@@ -5,9 +5,10 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto'
 import { json, type Reply, type Request, type Route, serve, type Service } from './http.js'
-import { type Invoice, isExpired } from './incoming.js'
+import { isExpired } from './incoming.js'
+import type { Invoice } from './invoice.js'
 import type { Ledger, Node } from './node.js'
-import type { FailureReason, Outgoing } from './outgoing.js'
+import type { FailureReason, Outgoing } from './payment.js'
 
 /** The calls of {@link phoenixd}, as faults name them. */
 export type PhoenixdCall =

@@ -3,9 +3,13 @@
  *
  * @module
  */
-import { type Invoice, isExpired } from './incoming.js'
+import { isExpired } from './incoming.js'
+import type { Invoice } from './invoice.js'
 import type { Ledger, Node } from './node.js'
-import type { Outgoing } from './outgoing.js'
+import type { Outgoing } from './payment.js'
+
+/** How requests and answers of NIP-47 are encrypted. */
+export type NwcEncryption = 'nip44_v2' | 'nip04'
 
 /** The methods of NIP-47 that the service knows. */
 export type NwcMethod =

@@ -21,7 +21,11 @@ export const VALUES: Readonly<Record<string, unknown>> = {
   'a text of digits': '12345678901234567890',
   'a text that looks like a date': '2026-01-31T00:00:00.000Z',
   'a text that is JSON': '{"a":1}',
-  'what looks like a bigint and is none': { $bigint: 'five' },
+  'what looks like a bigint and is none': [
+    { $bigint: 'five' },
+    { $bigint: '5' },
+    { $$bigint: '5' },
+  ],
 }
 
 /** Made of what proofs may be made of: whatever a visitor sends. */

@@ -99,6 +99,24 @@ export const update: readonly Case<StoreBench>[] = [
     },
   },
   {
+    id: 'update/crowd',
+    requirements: ['core-072'],
+    threats: [18],
+    title: 'of a crowd that updates one key at the same moment everybody gets through',
+    async run({ open, key }) {
+      const stores = await Promise.all([open(), open(), open(), open()])
+      const at = key('crowd')
+      const updates = Array.from({ length: 100 }, (_, index) =>
+        stores[index % stores.length]?.update(at, increment, { ttl: TTL }),
+      )
+      const failed = (await Promise.allSettled(updates)).filter(
+        ({ status }) => status === 'rejected',
+      )
+      must(failed.length === 0, `${failed.length} of ${updates.length} updates at once fail`)
+      must((await stores[0]?.get(at)) === BigInt(updates.length), 'updates in a crowd are lost')
+    },
+  },
+  {
     id: 'update/first',
     requirements: ['core-072'],
     threats: [2],

@@ -49,6 +49,11 @@ export const value: readonly Case<StoreBench>[] = [
         !found.claimed && equal(found.existing, [{ total: 2n ** 70n }]),
         'a bigint comes back changed from a claim that lost',
       )
+      await withToJson(() => one.set(at, sample, { ttl: TTL }))
+      must(
+        equal(await other.get(at), sample),
+        'a bigint is lost where the application has given bigints a toJSON',
+      )
     },
   },
   {
@@ -152,5 +157,17 @@ export const value: readonly Case<StoreBench>[] = [
     },
   },
 ]
+
+/** Many applications do this, so that their own answers may hold bigints. */
+async function withToJson(act: () => Promise<unknown>): Promise<void> {
+  Reflect.set(BigInt.prototype, 'toJSON', function (this: bigint) {
+    return String(this)
+  })
+  try {
+    await act()
+  } finally {
+    Reflect.deleteProperty(BigInt.prototype, 'toJSON')
+  }
+}
 
 const show = (key: string): string => JSON.stringify(key.length > 80 ? key.slice(-80) : key)

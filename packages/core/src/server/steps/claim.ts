@@ -68,8 +68,10 @@ export async function claim(bound: Bound, judged: Judged, visit: Visit): Promise
   const entries: Entry[] = [{ key, value: record, ttl }]
   for (const other of others) entries.push({ ...other, ttl: Math.max(other.ttl, ttl) })
   const found = await kernel.store.claim(entries)
-  if (found.claimed) return { lease: { key, record, expires: bound.expires, kernel }, fresh: true }
-  const [standing, ...taken] = found.existing
+  const [standing, ...taken] = found.claimed ? [record] : found.existing
+  // Its own claim, where the store's client lost its connection and sent it again.
+  if (ownerOf(standing) === record.owner)
+    return { lease: { key, record, expires: bound.expires, kernel }, fresh: true }
   if (standing !== undefined) return resume(bound, { ...visit, others: entries.slice(1) }, key)
   const earlier = taken.find(
     (value, index) =>

@@ -48,8 +48,8 @@ function challengeWith(
 ): Refused {
   const [first] = issued
   if (!first) {
-    // Why the rails offer nothing: too many wait already, or nobody knows.
-    const { refused, retryAfter } = isLater(failed) ? failed : refuse('offer-unavailable')
+    // Who asks too much is told so; why else a rail offers nothing is its operator's to know.
+    const { refused, retryAfter } = isTooMuch(failed) ? failed : refuse('offer-unavailable')
     return { reply: problemReply(refused, retryAfter ?? 5), problem: refused }
   }
   const { kernel } = offers[0] as Offer
@@ -73,8 +73,8 @@ function challengeWith(
   return { reply, problem }
 }
 
-const isLater = (refusal: Refusal | undefined): refusal is Refusal =>
-  refusal !== undefined && refusal.refused.status > 402
+const isTooMuch = (refusal: Refusal | undefined): refusal is Refusal =>
+  refusal?.refused.code === 'rate-limited'
 
 function problemReply(problem: Errors.Problem, retryAfter: number | undefined): Reply {
   const headers: Reply['headers'] = {
