@@ -1,5 +1,5 @@
 /**
- * The story: local networks, a shop with one page and three ways to pay for it, and three customers.
+ * The story: local networks, a shop with one page and four ways to pay for it, and four customers.
  *
  * @module
  */
@@ -7,24 +7,34 @@ import { Challenge, Credential, Receipt } from '@polyrail/core'
 import { Mpp } from '@polyrail/core/client'
 import { lightning } from '@polyrail/lightning/client'
 import { Lightning } from '@polyrail/sandbox/lightning'
+import { LocalStripe } from '@polyrail/sandbox/stripe'
 import { Tempo } from '@polyrail/sandbox/tempo'
+import { stripe } from '@polyrail/stripe/client'
 import { tempo } from '@polyrail/tempo/client'
 import { randomBytes } from 'node:crypto'
+import { Stripe } from 'stripe'
 import { spend, type Bank } from './points.js'
 import { dollars, listen, part, row, sats, showTransaction, title } from './print.js'
 import { open } from './shop.js'
+import { openTokens } from './tokens.js'
 
 title('Setting up')
 const chain = await Tempo.start({ quiet: true })
 const { rpcUrl, chainId } = chain
 const payer = await chain.account({ amount: 1_000_000n })
 const nodes = await Lightning.start({ quiet: true })
+const bureau = await LocalStripe.start({ quiet: true })
+const { networkId } = bureau
 const recipient = (await chain.account({ amount: 5_000_000n })).address
 const member = { member: 'ada', secret: randomBytes(32).toString('base64') }
 const bank: Bank = new Map([['ada', { secret: member.secret, points: 25, paid: new Set() }]])
-const shop = await open({ recipient, rpcUrl, chainId, node: nodes.payee, bank })
+const card = { client: new Stripe(bureau.secretKey, bureau.options), networkId }
+const shop = await open({ recipient, rpcUrl, chainId, node: nodes.payee, card, bank })
+const agent = new Stripe(bureau.agent.secretKey, bureau.options)
+const tokens = await openTokens({ stripe: agent, paymentMethod: 'pm_card_visa', most: 100n })
 row('chain', `Tempo, chain id ${chainId}, ${rpcUrl}`)
 row('nodes', `Lightning on regtest, ${nodes.payer.id} → ${nodes.payee.id}`)
+row('stripe', `${bureau.url}, profile ${networkId}`)
 row('payer', payer.address)
 row('shop', `${recipient}, selling ${shop.url}`)
 
@@ -71,6 +81,28 @@ try {
   row('payer', `${sats(had)} → ${sats(nodes.payer.balance)}`)
   row('shop', `${sats(earned)} → ${sats(nodes.payee.balance)}`)
 
+  title('The same page by card, over Stripe')
+  const purse = Mpp.create({
+    methods: [
+      stripe({
+        async createToken({ challenge, signal }) {
+          const body = Challenge.serialize(challenge)
+          const answer = await fetch(tokens.url, { method: 'POST', body, signal })
+          return answer.text()
+        },
+      }),
+    ],
+    policy: { max: { 'stripe:usd': '1.00' } },
+  })
+  const charged = await purse.fetch(shop.url)
+  part('receipt', Receipt.fromResponse(charged) ?? {})
+  row('answer', `${charged.status} ${charged.statusText}, ${await charged.text()}`)
+  row(
+    'token',
+    `${bureau.tokens.at(-1)?.maxAmount} cents allowed, ${bureau.tokens.at(-1)?.captured} taken`,
+  )
+  row('shop', `${bureau.captured['usd']?.sum} cents captured`)
+
   title('The same page for points')
   const points = Mpp.create({ methods: [spend(member)], policy: { max: '10' } })
   const again = await points.fetch(shop.url)
@@ -79,7 +111,8 @@ try {
   row('ada', `25 → ${bank.get('ada')?.points} points`)
 } finally {
   await shop.close()
-  await Promise.all([chain.stop(), nodes.stop()])
+  await tokens.close()
+  await Promise.all([chain.stop(), nodes.stop(), bureau.stop()])
 }
 
 async function balances() {

@@ -1,10 +1,11 @@
 /**
- * The seller: one page on a plain Node server, for a cent on Tempo, ten satoshis over Lightning or ten points.
+ * The seller: one page on a plain Node server, for a cent on Tempo, ten satoshis over Lightning, half a dollar by card or ten points.
  *
  * @module
  */
 import { Mpp } from '@polyrail/core/server'
 import { lightning, type Wallet } from '@polyrail/lightning/server'
+import { stripe } from '@polyrail/stripe/server'
 import { tempo } from '@polyrail/tempo/server'
 import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
@@ -16,13 +17,15 @@ import { accept, type Bank } from './points.js'
  *
  * @param options.recipient - The shop's wallet on Tempo.
  * @param options.node - The shop's Lightning node.
+ * @param options.card - The shop's account at Stripe.
  * @returns Where the page is, and how to close.
  */
-export async function open({ recipient, rpcUrl, chainId, node, bank }: open.Options) {
+export async function open({ recipient, rpcUrl, chainId, node, card, bank }: open.Options) {
   const mpp = Mpp.create({
     methods: [
       tempo({ recipient, rpcUrl, chainId }),
       lightning({ wallet: node, network: 'regtest' }),
+      stripe(card),
       accept(bank),
     ],
     realm: '127.0.0.1',
@@ -32,6 +35,7 @@ export async function open({ recipient, rpcUrl, chainId, node, bank }: open.Opti
   const pay = mpp.compose(
     mpp.tempo.charge({ amount: '0.01', externalId: 'page-1', description: 'One page' }),
     mpp.lightning.charge({ amount: '10', memo: 'One page', description: 'One page' }),
+    mpp.stripe.charge({ amount: '0.50', externalId: 'page-1', description: 'One page' }),
     mpp.points.charge({ amount: '10', description: 'One page' }),
   )
   const page = pay(() => Response.json({ page: 'What is worth a cent is worth reading.' }))
@@ -55,6 +59,7 @@ export declare namespace open {
     rpcUrl: string
     chainId: number
     node: Wallet
+    card: stripe.Options
     bank: Bank
   }
 }

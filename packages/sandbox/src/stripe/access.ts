@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { IncomingHttpHeaders } from 'node:http'
 import { invalid, Refusal } from './refusal.js'
 import type { Account, World } from './world.js'
 
@@ -13,11 +12,17 @@ const defaultVersion = '2026-10-28.endive'
 /** The first preview that has Shared Payment Tokens here. */
 const firstPreview = '2025-09-30'
 
+/** Headers by their names in small letters: no type of Node's, which a user of the declarations may lack. */
+export type Headers = {
+  readonly authorization?: string | undefined
+  readonly [name: string]: string | string[] | undefined
+}
+
 /** What a call's headers say. */
 export type Access = { caller: Account; account: Account; version: string; preview: boolean }
 
 /** @throws Refusal 401 without a key of this Stripe, 403 for an account that the key may not act for. */
-export function admit(world: World, headers: IncomingHttpHeaders): Access {
+export function admit(world: World, headers: Headers): Access {
   const caller = authenticate(world, readKey(headers.authorization))
   const account = findAccount(world, caller, headers['stripe-account'] ?? headers['stripe-context'])
   const version = String(headers['stripe-version'] ?? defaultVersion)

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import type { IncomingHttpHeaders } from 'node:http'
-import { type Access, admit } from './access.js'
+import { type Access, admit, type Headers } from './access.js'
 import { expand } from './expand.js'
 import { failureReply, type openStripeFaults } from './faults.js'
 import type { openHolds } from './holds.js'
@@ -21,7 +20,7 @@ export type Request = {
   path: string
   /** After the question mark. */
   query: string
-  headers: IncomingHttpHeaders
+  headers: Headers
   body: string
 }
 

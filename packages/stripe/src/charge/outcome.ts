@@ -1,0 +1,152 @@
+/**
+ * What Stripe's answers mean for the money: taken, not taken, or unknown. Pure judgement.
+ *
+ * @module
+ */
+import { Errors, Outcome } from '@polyrail/core'
+import type { Granted, Intent } from '../network.js'
+
+/** What was asked of Stripe. */
+export type Order = {
+  /** Smallest units. */
+  amount: bigint
+  currency: string
+  /** Ours alone, in the PaymentIntent's metadata. */
+  attempt: string
+  /** The payer's reference. */
+  externalId?: string | undefined
+}
+
+/** A verdict; or what must be undone before there is one, lest it be finished later without us. */
+export type Judged = Outcome.Outcome | { status: 'open'; id: string; verdict: Outcome.Rejected }
+
+/** Judges a PaymentIntent. */
+export function judgeIntent(intent: Intent, order: Order): Judged {
+  const { id, status, amount, currency, metadata } = intent
+  const isOurs =
+    BigInt(amount) === order.amount &&
+    currency === order.currency &&
+    metadata?.['mpp_attempt'] === order.attempt
+  if (!isOurs)
+    return Outcome.indeterminate({
+      attempt: { intent: id },
+      cause: new Error(`The PaymentIntent ${id} is not the one that was asked for.`),
+    })
+  switch (status) {
+    case 'succeeded':
+      return Outcome.settled({
+        reference: id,
+        ...(order.externalId !== undefined && { receipt: { externalId: order.externalId } }),
+      })
+    case 'processing':
+      return Outcome.indeterminate({ attempt: { intent: id }, retryAfter: 5 })
+    case 'canceled':
+      return declined('The payment was canceled.')
+    case 'requires_action':
+      return { status: 'open', id, verdict: declined(AUTHENTICATE) }
+    default:
+      return { status: 'open', id, verdict: declined('The payment method cannot be charged.') }
+  }
+}
+
+/** What is said of an attempt that another has made before. */
+export const USED = 'This token has been used for this challenge before.'
+
+const AUTHENTICATE =
+  'The payment needs its payer (3-D Secure). Authenticate when the token is made, or pay with another payment method.'
+
+/**
+ * Judges an error of the package `stripe`, which is known by its data.
+ *
+ * @returns `used` where the key has been used for another request; `invalid` needs a look at the token.
+ */
+export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' | 'used' {
+  const { type, code, decline_code: reason } = dataOf(cause)
+  if (code === 'idempotency_key_in_use' || code === 'lock_timeout')
+    return Outcome.indeterminate({ retryAfter: 1, cause })
+  switch (type) {
+    case 'StripeCardError':
+      return declined(describeDecline(reason ?? code), cause)
+    case 'StripeIdempotencyError':
+      return 'used'
+    case 'StripeAuthenticationError':
+    case 'StripePermissionError':
+      return Outcome.unsettled({ retryAfter: 60, cause })
+    case 'StripeInvalidRequestError':
+      return 'invalid'
+    case 'StripeRateLimitError':
+      return Outcome.indeterminate({ retryAfter: 5, cause })
+    default:
+      // An outage, a lost answer: the same key finds out.
+      return Outcome.indeterminate({ retryAfter: 2, cause })
+  }
+}
+
+/**
+ * Says whose fault it is that Stripe found a request invalid: the token's, or ours.
+ *
+ * @param token - As Stripe shows it to its seller; `undefined` where there is none.
+ * @param now - Epoch seconds.
+ */
+export function judgeToken(
+  token: Granted | undefined,
+  { amount, currency }: Order,
+  { now, cause }: { now: number; cause: unknown },
+): Outcome.Outcome {
+  if (!token)
+    return declined('This token is not known to Stripe, or not granted to this seller.', cause)
+  const { deactivated_reason: reason, usage_limits: limits } = token
+  if (reason) return declined(`This token is ${DEAD[reason] ?? 'no longer good'}.`, cause)
+  if (limits?.expires_at != null && limits.expires_at <= now)
+    return declined('This token has expired.', cause)
+  if (limits && limits.currency !== currency)
+    return declined('This token is for another currency.', cause)
+  if (limits && BigInt(limits.max_amount) < amount)
+    return Outcome.rejected(
+      'payment-insufficient',
+      { detail: 'This token is for a lower amount.' },
+      { cause },
+    )
+  return Outcome.unsettled({ retryAfter: 60, cause })
+}
+
+const DEAD: Readonly<Record<string, string>> = {
+  consumed: 'used',
+  expired: 'expired',
+  resolved: 'used',
+  revoked: 'revoked',
+}
+
+/** What a payer may read of why a card was declined; Stripe's own advice is to say no more of the rest. */
+const DECLINES: Readonly<Record<string, string>> = {
+  insufficient_funds: 'too little money',
+  expired_card: 'the card has expired',
+  incorrect_cvc: 'the security code is wrong',
+  incorrect_number: 'the card number is wrong',
+  incorrect_zip: 'the postal code is wrong',
+  card_not_supported: 'the card does not support this kind of purchase',
+  currency_not_supported: 'the card does not support this currency',
+  card_velocity_exceeded: 'the limit of the card is reached',
+  withdrawal_count_limit_exceeded: 'the limit of the card is reached',
+  processing_error: 'the card could not be processed, and may be tried again',
+  issuer_not_available: 'the issuer cannot be reached, and may be tried again',
+  try_again_later: 'the issuer asks to try again later',
+  authentication_required: 'the payer must authenticate',
+}
+
+const describeDecline = (reason: string | undefined): string =>
+  `The payment was declined: ${DECLINES[reason ?? ''] ?? 'ask the issuer of the payment method'}.`
+
+/** A refusal in words for the payer. */
+export function declined(detail: string, cause?: unknown): Outcome.Rejected {
+  return Outcome.rejected(Errors.problem('verification-failed', { detail }), {}, { cause })
+}
+
+type Fault = {
+  type?: string
+  code?: string
+  decline_code?: string
+}
+
+const dataOf = (cause: unknown): Fault =>
+  typeof cause === 'object' && cause !== null ? (cause as Fault) : {}

@@ -1,0 +1,95 @@
+/**
+ * Is paid by Stripe charges: creates a PaymentIntent with the payer's token, once.
+ *
+ * @module
+ */
+import { Method } from '@polyrail/core'
+import { connect, type Location } from '../network.js'
+import type { Settlement } from './connect.js'
+import { charge as method, type Request } from './method.js'
+import { createRequest, readCurrency, type Route as RouteTerms } from './price.js'
+import { reconcile, settle, type Terms } from './settlement.js'
+
+/**
+ * Takes Stripe charges.
+ *
+ * @param options.client - `new Stripe(secretKey)`, or the secret key.
+ * @param options.networkId - Your profile on Stripe, to which payers grant their tokens.
+ * @throws TypeError for options that cannot work.
+ * @example
+ * const methods = [stripe.charge({ client: new Stripe(key), networkId: 'profile_…' })]
+ * const mpp = Mpp.create({ methods, realm, secretKey })
+ * const pay = mpp.charge({ amount: '0.50' })
+ * @see Stripe charge draft, Verification Procedure and Settlement Procedure
+ */
+export function charge(options: charge.Options): charge.Rail {
+  const { networkId, paymentMethodTypes = ['card', 'link'], currency = 'usd' } = options
+  if (typeof networkId !== 'string' || networkId === '')
+    throw new TypeError(
+      'stripe/charge: networkId is your Business Network Profile on Stripe, profile_…: payers grant their tokens to it.',
+    )
+  if (!Array.isArray(paymentMethodTypes) || paymentMethodTypes.length === 0)
+    throw new TypeError('stripe/charge: paymentMethodTypes must name one at least, such as card.')
+  readCurrency(currency)
+  const terms = createTerms(options)
+  return Method.toServer(method, {
+    request: (route: charge.Route) =>
+      createRequest(route, { networkId, paymentMethodTypes, currency }),
+
+    replayKey: ({ credential }) => hash(credential.payload.spt),
+
+    settle: (presented) => settle(terms, presented),
+
+    reconcile: (presented) => reconcile(terms, presented, presented.attempt),
+  })
+}
+
+function createTerms({
+  connect: connected,
+  tokenParameter = 'shared_payment_granted_token',
+  idempotencyKey = ({ challengeId, spt }) => `${challengeId}_${spt}`,
+  ...location
+}: charge.Options): Terms {
+  return {
+    network: connect(location),
+    tokenParameter,
+    idempotencyKey,
+    accounts: connected?.accounts,
+    settlement: connected?.settlement,
+  }
+}
+
+/** A token is a secret, and no store needs it. */
+async function hash(spt: string): Promise<string> {
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(spt))
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+}
+
+export declare namespace charge {
+  type Options = Location & {
+    /** Your Business Network Profile on Stripe. */
+    networkId: string
+    /** What you can be paid with (`['card', 'link']`). */
+    paymentMethodTypes?: readonly string[] | undefined
+    /** ISO 4217, for routes that name none (`'usd'`). */
+    currency?: string | undefined
+    /** Where the token goes in the call: the draft's place, or that of Stripe's newer previews. */
+    tokenParameter?: Terms['tokenParameter'] | undefined
+    /** The key under which Stripe takes a payment once. Left out, the draft's: challenge id and token. */
+    idempotencyKey?: Terms['idempotencyKey'] | undefined
+    /** Stripe Connect. */
+    connect?: Connect | undefined
+  }
+  type Connect = {
+    /** Connected accounts that this server may use: no other is ever named to Stripe. */
+    accounts: readonly string[]
+    /** Where the money of a payment goes. It is never asked of the payer, nor shown to them. */
+    settlement: (payment: {
+      request: Request
+      challengeId: string
+    }) => Settlement | Promise<Settlement>
+  }
+  type Rail = Method.Server<typeof method, Route>
+  /** What a route says. */
+  type Route = RouteTerms
+}

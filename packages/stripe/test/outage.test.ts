@@ -1,0 +1,124 @@
+/**
+ * A Stripe of which every third call fails, is late or loses its answer, before two servers with one store: what was captured is
+ * what was delivered, to the cent, and nobody pays twice.
+ *
+ * `OUTAGE_RUNS` says how many visitors (200; 1,000 where everything must be there), `OUTAGE_SEED` repeats a run.
+ *
+ * @module
+ */
+import { Store } from '@polyrail/core/server'
+import { LocalStripe } from '@polyrail/sandbox/stripe'
+import { expect, test } from 'vitest'
+import { challengeIn, grant, openShop, write, type Shop } from './shop.js'
+
+const ALL = process.env['POLYRAIL_REQUIRE_SERVICES'] === '1' ? 1000 : 200
+const VISITORS = Number(process.env['OUTAGE_RUNS'] ?? ALL)
+const SEED = Number(process.env['OUTAGE_SEED'] ?? Date.now() % 2 ** 32)
+/** The part of the calls that do not go well. */
+const RATE = 0.3
+/** Presentations of one credential before its visitor gives up. */
+const PATIENCE = 60
+
+/** Cards of visitors; the most can pay. */
+const CARDS = [
+  'pm_card_visa',
+  'pm_card_visa',
+  'pm_card_visa',
+  'pm_card_visa',
+  'pm_card_mastercard',
+  'pm_card_chargeDeclined',
+  'pm_card_authenticationRequired',
+  'pm_usBankAccount',
+]
+
+/** One visitor: presents one credential, to either server or both at once, until it is answered. */
+async function visit(
+  local: LocalStripe.Sandbox,
+  shops: readonly Shop[],
+  { visitor, copies = 1 }: { visitor: number; copies?: number },
+) {
+  const pick = (tries: number) => shops[(visitor + tries) % shops.length] as Shop
+  const challenge = challengeIn(await pick(0).ask())
+  const paymentMethod = CARDS[visitor % CARDS.length] as string
+  const spt = await grant(local, challenge, { paymentMethod })
+  const authorization = write(challenge, { spt })
+  let [pages, refusals] = [0, 0]
+  for (let tries = 0; tries < PATIENCE && pages + refusals === 0; tries++) {
+    const answers = await Promise.all(
+      Array.from({ length: copies }, (_, copy) => pick(tries + copy).ask(authorization)),
+    )
+    const statuses = answers.map(({ status }) => status)
+    if (statuses.includes(200)) pages++
+    else if (statuses.includes(402)) refusals++
+    else await settleBank(local, spt)
+  }
+  return { visitor, spt, pages, refusals, amount: BigInt(String(challenge.request['amount'])) }
+}
+
+/** A bank pays in the end. */
+async function settleBank(local: LocalStripe.Sandbox, spt: string): Promise<void> {
+  const waiting = local.paymentIntents.find(
+    ({ token, status }) => token === spt && status === 'processing',
+  )
+  if (waiting) await local.complete(waiting.id)
+}
+
+/** What must be so after any run. */
+function judge(local: LocalStripe.Sandbox, visits: readonly Visit[], shops: readonly Shop[]) {
+  const paidBy = new Map(local.tokens.map(({ id, captured }) => [id, captured]))
+  const wrong = visits.filter(
+    ({ spt, pages, amount }) => paidBy.get(spt) !== BigInt(pages) * amount,
+  )
+  expect(wrong).toEqual([])
+  const delivered = visits.reduce((sum, { pages, amount }) => sum + BigInt(pages) * amount, 0n)
+  const served = shops.reduce((sum, shop) => sum + shop.served(), 0)
+  const { sum, count } = local.captured['usd'] ?? { sum: 0n, count: 0 }
+  expect([sum, count]).toEqual([delivered, served])
+  expect(visits.filter(({ pages, refusals }) => pages + refusals !== 1)).toEqual([])
+  return { served, sum, count }
+}
+
+type Visit = Awaited<ReturnType<typeof visit>>
+
+/** Two servers with one store for each of two prices, so that a payment for one is none for the other. */
+function openAll(local: LocalStripe.Sandbox) {
+  const store = Store.memory()
+  const open = (amount: string) => openShop(local, { store, route: { amount } })
+  return ['0.50', '1.23'].map((amount) => [open(amount), open(amount)] as const)
+}
+
+test(`${VISITORS} visitors of two servers: to the cent a page for a payment (seed ${SEED})`, async () => {
+  await using local = await LocalStripe.start({ quiet: true })
+  const prices = openAll(local)
+  using chaos = local.chaos({ seed: SEED, rate: RATE })
+  const visitors: Visit[] = []
+  // One after another: the same seed then strikes the same calls.
+  for (let visitor = 0; visitor < VISITORS; visitor++)
+    visitors.push(await visit(local, prices[visitor % 2] ?? [], { visitor }))
+
+  console.log(
+    `seed ${SEED}: ${chaos.hits} of ${chaos.sequence.length} calls struck, ${digest(chaos.sequence)}`,
+  )
+  const { served, sum, count } = judge(local, visitors, prices.flat())
+  console.log(`seed ${SEED}: ${served} pages for ${count} payments, ${sum} cents`)
+  // The troubles were real, and did not stop the trade.
+  expect(served).toBeGreaterThan(VISITORS / 2)
+  for (const kind of ['error', 'late', 'lost', 'outage', 'rate limit', 'refused'])
+    expect(chaos.sequence).toContain(kind)
+}, 240_000)
+
+test(`50 visitors at once, each twice at the same moment (seed ${SEED})`, async () => {
+  await using local = await LocalStripe.start({ quiet: true, latency: 5 })
+  const prices = openAll(local)
+  using _ = local.chaos({ seed: SEED, rate: RATE })
+  const visits = await Promise.all(
+    Array.from({ length: 50 }, (__, at) =>
+      visit(local, prices[at % 2] ?? [], { visitor: at, copies: 2 }),
+    ),
+  )
+  judge(local, visits, prices.flat())
+}, 120_000)
+
+/** Names a run: the same seed has the same. */
+const digest = (sequence: readonly string[]): string =>
+  sequence.reduce((sum, kind) => (Math.imul(sum, 31) + kind.length + 1) >>> 0, 7).toString(16)
