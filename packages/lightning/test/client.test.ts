@@ -62,83 +62,87 @@ const wallet: Wallet = {
   lookupPayment: () => Promise.reject(new Error('must not be looked up')),
 }
 
-describe('a client pays only what is asked [lightning-charge-011 lightning-charge-016 lightning-charge-031 lightning-charge-048]', () => {
-  const refusalOf = async (
-    challenge: ReturnType<typeof ask>,
-    network: 'regtest' | 'mainnet' | 'signet' = 'regtest',
-  ) => {
-    const rail = lightning.charge({ wallet, network })
-    const reason = await rail.accepts?.({ challenge })
-    const making = async () =>
-      rail.createCredential({
-        challenge,
-        context: undefined,
-        url: new URL(url),
-        signal: AbortSignal.timeout(5000),
-      })
-    if (reason !== undefined) await expect(making()).rejects.toThrow(reason)
-    return reason
-  }
-  const good = { network: 'regtest' }
+describe(
+  'a client pays only what is asked [lightning-charge-011 lightning-charge-016 lightning-charge-031 lightning-charge-048]',
+  { timeout: 30_000 },
+  () => {
+    const refusalOf = async (
+      challenge: ReturnType<typeof ask>,
+      network: 'regtest' | 'mainnet' | 'signet' = 'regtest',
+    ) => {
+      const rail = lightning.charge({ wallet, network })
+      const reason = await rail.accepts?.({ challenge })
+      const making = async () =>
+        rail.createCredential({
+          challenge,
+          context: undefined,
+          url: new URL(url),
+          signal: AbortSignal.timeout(5000),
+        })
+      if (reason !== undefined) await expect(making()).rejects.toThrow(reason)
+      return reason
+    }
+    const good = { network: 'regtest' }
 
-  test.each([
-    ['without an invoice', () => ask(good), /no invoice/],
-    ['with nonsense', () => ask({ ...good, invoice: 'lnbcrt1nonsense' }), /not BOLT11/],
-    [
-      'with an invoice that nobody signed',
-      () => {
-        const { invoice } = sign()
-        const last = invoice.at(-7) === 'q' ? 'p' : 'q'
-        return ask({ ...good, invoice: `${invoice.slice(0, -7)}${last}${invoice.slice(-6)}` })
-      },
-      /not BOLT11/,
-    ],
-    ['for less', () => ask({ ...good, ...sign({ msat: '9000' }) }), /for 9 sat, and not for 10/],
-    ['for more', () => ask({ ...good, ...sign({ msat: '10001' }) }), /10001 msat/],
-    ['for any amount', () => ask({ ...good, ...sign({ msat: '' }) }), /any amount/],
-    ['of mainnet', () => ask({ network: 'mainnet', ...sign({ network: 'bc' }) }), /mainnet/],
-    ['that says another network', () => ask({ network: 'signet', ...sign() }), /says signet/],
-    ['that says no network', () => ask(sign()), /says mainnet, its invoice regtest/],
-    ['of testnet', () => ask({ ...good, ...sign({ network: 'tb' }) }), /not BOLT11/],
-    [
-      'with another payment hash',
-      () => ask({ ...good, ...sign(), paymentHash: createSecret().paymentHash }),
-      /payment hash/,
-    ],
-    [
-      'with another description',
-      () => ask({ ...good, ...sign({ memo: 'tea' }) }, { description: 'coffee' }),
-      /description/,
-    ],
-    [
-      'whose invoice has expired',
-      () => ask({ ...good, ...sign({ at: Math.floor(Date.now() / 1000) - 700 }) }),
-      /expired/,
-    ],
-  ] as const)('not a challenge %s', async (_, challenge, reason) => {
-    expect(await refusalOf(challenge())).toMatch(reason)
-  })
+    test.each([
+      ['without an invoice', () => ask(good), /no invoice/],
+      ['with nonsense', () => ask({ ...good, invoice: 'lnbcrt1nonsense' }), /not BOLT11/],
+      [
+        'with an invoice that nobody signed',
+        () => {
+          const { invoice } = sign()
+          const last = invoice.at(-7) === 'q' ? 'p' : 'q'
+          return ask({ ...good, invoice: `${invoice.slice(0, -7)}${last}${invoice.slice(-6)}` })
+        },
+        /not BOLT11/,
+      ],
+      ['for less', () => ask({ ...good, ...sign({ msat: '9000' }) }), /for 9 sat, and not for 10/],
+      ['for more', () => ask({ ...good, ...sign({ msat: '10001' }) }), /10001 msat/],
+      ['for any amount', () => ask({ ...good, ...sign({ msat: '' }) }), /any amount/],
+      ['of mainnet', () => ask({ network: 'mainnet', ...sign({ network: 'bc' }) }), /mainnet/],
+      ['that says another network', () => ask({ network: 'signet', ...sign() }), /says signet/],
+      ['that says no network', () => ask(sign()), /says mainnet, its invoice regtest/],
+      ['of testnet', () => ask({ ...good, ...sign({ network: 'tb' }) }), /not BOLT11/],
+      [
+        'with another payment hash',
+        () => ask({ ...good, ...sign(), paymentHash: createSecret().paymentHash }),
+        /payment hash/,
+      ],
+      [
+        'with another description',
+        () => ask({ ...good, ...sign({ memo: 'tea' }) }, { description: 'coffee' }),
+        /description/,
+      ],
+      [
+        'whose invoice has expired',
+        () => ask({ ...good, ...sign({ at: Math.floor(Date.now() / 1000) - 700 }) }),
+        /expired/,
+      ],
+    ] as const)('not a challenge %s', async (_, challenge, reason) => {
+      expect(await refusalOf(challenge())).toMatch(reason)
+    })
 
-  test('but one of signet, in capitals, or in BTC where that is what it means', async () => {
-    const signet = sign({ network: 'tbs' })
-    expect(await refusalOf(ask({ network: 'signet', ...signet }), 'signet')).toBeUndefined()
-    const { invoice, paymentHash } = sign()
-    const loud = { ...good, invoice: invoice.toUpperCase(), paymentHash }
-    expect(await refusalOf(ask(loud))).toBeUndefined()
-    expect(await refusalOf(ask({ ...good, ...sign() }, { currency: 'BTC' }))).toBeUndefined()
-  })
+    test('but one of signet, in capitals, or in BTC where that is what it means', async () => {
+      const signet = sign({ network: 'tbs' })
+      expect(await refusalOf(ask({ network: 'signet', ...signet }), 'signet')).toBeUndefined()
+      const { invoice, paymentHash } = sign()
+      const loud = { ...good, invoice: invoice.toUpperCase(), paymentHash }
+      expect(await refusalOf(ask(loud))).toBeUndefined()
+      expect(await refusalOf(ask({ ...good, ...sign() }, { currency: 'BTC' }))).toBeUndefined()
+    })
 
-  test('and options that are none say what to do', () => {
-    const none = {} as lightning.charge.Options
-    expect(() => lightning.charge(none)).toThrow(/wallet must be able to pay/)
-    expect(() => lightning.charge({ wallet, timeout: 0 })).toThrow(/timeout/)
-    expect(() => lightning.charge({ wallet, maxFee: '0.5' })).toThrow(/whole satoshis/)
-    const network = 'REGTEST' as 'regtest'
-    expect(() => lightning.charge({ wallet, network })).toThrow(/lower case/)
-    const store = {} as Store.Store
-    expect(() => lightning.charge({ wallet, store })).toThrow(/store must have update/)
-  })
-})
+    test('and options that are none say what to do', () => {
+      const none = {} as lightning.charge.Options
+      expect(() => lightning.charge(none)).toThrow(/wallet must be able to pay/)
+      expect(() => lightning.charge({ wallet, timeout: 0 })).toThrow(/timeout/)
+      expect(() => lightning.charge({ wallet, maxFee: '0.5' })).toThrow(/whole satoshis/)
+      const network = 'REGTEST' as 'regtest'
+      expect(() => lightning.charge({ wallet, network })).toThrow(/lower case/)
+      const store = {} as Store.Store
+      expect(() => lightning.charge({ wallet, store })).toThrow(/store must have update/)
+    })
+  },
+)
 
 /** Everything a payment needs: a shop, and clients that share what they remember, as one that restarts does. */
 function open(options: Partial<lightning.charge.Options> = {}) {
@@ -157,7 +161,7 @@ async function failureOf(fetching: Promise<Response>): Promise<Record<string, un
 const codeOf = (client: Mpp, response: Response) =>
   client.explain(response)?.refusals.map(({ code, cause }) => [code, (cause as Error)?.message])
 
-describe('a payment', () => {
+describe('a payment', { timeout: 30_000 }, () => {
   test('is made once, and brings the page', async () => {
     const { client, shop } = open()
     const before = paidSoFar()
@@ -217,7 +221,7 @@ describe('a payment', () => {
   })
 })
 
-describe('a payment that stays pending', () => {
+describe('a payment that stays pending', { timeout: 30_000 }, () => {
   test('is told of, and found again by its hash after a restart: never paid twice', async () => {
     const { client, shop } = open()
     const before = paidSoFar()
@@ -276,39 +280,43 @@ describe('a payment that stays pending', () => {
   })
 })
 
-describe('a wallet that does not answer is asked what became of the payment', () => {
-  const cases: [string, Parameters<typeof local.payer.fault>[0]][] = [
-    ['cut off before it paid', { call: 'payInvoice', fail: 'drop', times: 1 }],
-    ['cut off after it paid', { call: 'payInvoice', fail: 'drop', executed: true, times: 1 }],
-    ['hanging after it paid', { call: 'payInvoice', fail: 'hang', executed: true, times: 1 }],
-    ['answering late', { call: 'payInvoice', delay: 500, times: 1 }],
-    ['cut off twice', { call: 'payInvoice', fail: 'drop', times: 2 }],
-  ]
-  test.each(cases)('%s', async (_, fault) => {
-    const { client, shop } = open({ timeout: 10 })
-    const before = paidSoFar()
-    using injected = local.payer.fault(fault)
-    const answer = await client().fetch(url)
-    expect([answer.status, paidSoFar() - before, shop.served()]).toEqual([200, 1, 1])
-    expect(injected.hits).toBeGreaterThan(0)
-  })
-
-  test('gone altogether: nobody knows, and the next visit finds out', async () => {
-    const { client, shop } = open({ timeout: 1 })
-    const before = paidSoFar()
-    const faults = [
-      local.payer.fault({ call: 'payInvoice', fail: 'drop', executed: true }),
-      local.payer.fault({ call: 'lookupPayment', fail: 'drop' }),
+describe(
+  'a wallet that does not answer is asked what became of the payment',
+  { timeout: 30_000 },
+  () => {
+    const cases: [string, Parameters<typeof local.payer.fault>[0]][] = [
+      ['cut off before it paid', { call: 'payInvoice', fail: 'drop', times: 1 }],
+      ['cut off after it paid', { call: 'payInvoice', fail: 'drop', executed: true, times: 1 }],
+      ['hanging after it paid', { call: 'payInvoice', fail: 'hang', executed: true, times: 1 }],
+      ['answering late', { call: 'payInvoice', delay: 500, times: 1 }],
+      ['cut off twice', { call: 'payInvoice', fail: 'drop', times: 2 }],
     ]
-    const failed = await failureOf(client().fetch(url))
-    expect(failed['code']).toBe('payment-indeterminate')
-    for (const fault of faults) fault.clear()
-    const answer = await client().fetch(url)
-    expect([answer.status, paidSoFar() - before, shop.served()]).toEqual([200, 1, 1])
-  })
-})
+    test.each(cases)('%s', async (_, fault) => {
+      const { client, shop } = open({ timeout: 10 })
+      const before = paidSoFar()
+      using injected = local.payer.fault(fault)
+      const answer = await client().fetch(url)
+      expect([answer.status, paidSoFar() - before, shop.served()]).toEqual([200, 1, 1])
+      expect(injected.hits).toBeGreaterThan(0)
+    })
 
-describe('a wallet without a proof', () => {
+    test('gone altogether: nobody knows, and the next visit finds out', async () => {
+      const { client, shop } = open({ timeout: 1 })
+      const before = paidSoFar()
+      const faults = [
+        local.payer.fault({ call: 'payInvoice', fail: 'drop', executed: true }),
+        local.payer.fault({ call: 'lookupPayment', fail: 'drop' }),
+      ]
+      const failed = await failureOf(client().fetch(url))
+      expect(failed['code']).toBe('payment-indeterminate')
+      for (const fault of faults) fault.clear()
+      const answer = await client().fetch(url)
+      expect([answer.status, paidSoFar() - before, shop.served()]).toEqual([200, 1, 1])
+    })
+  },
+)
+
+describe('a wallet without a proof', { timeout: 30_000 }, () => {
   test.each([
     ['an empty one', ''],
     ['zeros', '0'.repeat(64)],

@@ -27,7 +27,7 @@ keepsContract({
   },
 })
 
-describe('against a node', () => {
+describe('against a node', { timeout: 30_000 }, () => {
   let network: Lightning.Network
   let node: Lightning.Lnd
 
@@ -97,7 +97,7 @@ describe('against a node', () => {
   })
 })
 
-describe('against a stream', () => {
+describe('against a stream', { timeout: 30_000 }, () => {
   const preimage = '11'.repeat(32)
   const order = {
     invoice: `lnbcrt1${'q'.repeat(60)}`,
@@ -211,7 +211,7 @@ describe('against a stream', () => {
   })
 })
 
-describe('options', () => {
+describe('options', { timeout: 30_000 }, () => {
   const macaroon = 'ab'
 
   test.each([

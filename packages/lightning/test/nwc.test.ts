@@ -36,7 +36,7 @@ keepsContract({
   },
 })
 
-describe('against a node', () => {
+describe('against a node', { timeout: 30_000 }, () => {
   let network: Lightning.Network
   let service: Lightning.Nwc
   let wallet: nwc.Connected
@@ -203,7 +203,7 @@ describe('against a node', () => {
   })
 })
 
-describe('against answers', () => {
+describe('against answers', { timeout: 30_000 }, () => {
   const preimage = '11'.repeat(32)
   const invoice = `lnbcrt210n1${'q'.repeat(60)}`
   const order = { invoice, paymentHash: hashOf(preimage), maxFeeMsat: 0n, timeoutSeconds: 10 }

@@ -113,7 +113,7 @@ test(`${VISITORS} visitors of two servers: a page for a payment, or neither (see
   } finally {
     await local.nodes.stop()
   }
-}, 240_000)
+}, 600_000)
 
 /** Numbers from 0 to 1, the same for the same seed (mulberry32). */
 function createDice(seed: number): () => number {

@@ -28,7 +28,7 @@ keepsContract({
   },
 })
 
-describe('against a node', () => {
+describe('against a node', { timeout: 30_000 }, () => {
   let network: Lightning.Network
   let server: Lightning.Phoenixd
 
@@ -102,7 +102,7 @@ describe('against a node', () => {
   })
 })
 
-describe('against answers', () => {
+describe('against answers', { timeout: 30_000 }, () => {
   const preimage = '11'.repeat(32)
   const paymentHash = hashOf(preimage)
   const order = {

@@ -24,7 +24,7 @@ function start(node = payer) {
   return { operators, wallet: spark(options), again: () => spark(options) }
 }
 
-describe('invoices', () => {
+describe('invoices', { timeout: 30_000 }, () => {
   test('say the amount, the description and how long they can be paid', async () => {
     const { wallet } = start(payee)
     const terms = { amountMsat: 42_000n, description: 'two pages', expirySeconds: 90 }
@@ -52,7 +52,7 @@ describe('invoices', () => {
   })
 })
 
-describe('payments', () => {
+describe('payments', { timeout: 30_000 }, () => {
   test('move the money and prove it', async () => {
     const { wallet, operators } = start()
     const order = await bill(payee)
@@ -194,7 +194,7 @@ describe('payments', () => {
   })
 })
 
-describe('states', () => {
+describe('states', { timeout: 30_000 }, () => {
   const outcomes = {
     LIGHTNING_PAYMENT_FAILED: 'failed',
     USER_TRANSFER_VALIDATION_FAILED: 'failed',
@@ -266,7 +266,7 @@ describe('states', () => {
   })
 })
 
-describe('the wallet', () => {
+describe('the wallet', { timeout: 30_000 }, () => {
   test('is opened once, with the seed and the network', async () => {
     const { wallet, operators } = start(payee)
     const terms = { amountMsat: 1_000n, expirySeconds: 60 }

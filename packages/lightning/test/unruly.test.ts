@@ -26,7 +26,7 @@ const codeOf = (fetching: Promise<Response>) =>
 const pending = async (): Promise<Payment> => ({ status: 'pending' })
 const never = () => new Promise<never>(() => undefined)
 
-describe('a wallet that says at once and again that it does not know', () => {
+describe('a wallet that says at once and again that it does not know', { timeout: 30_000 }, () => {
   const cases: [string, () => Promise<Payment>][] = [
     ['by a throw', () => Promise.reject(new Error('401'))],
     ['by nothing', async () => undefined as unknown as Payment],
@@ -54,7 +54,7 @@ describe('a wallet that says at once and again that it does not know', () => {
   })
 })
 
-test('a preimage in capitals proves a payment too', async () => {
+test('a preimage in capitals proves a payment too', { timeout: 30_000 }, async () => {
   const { page } = openShop(local.shop)
   const loud: Wallet = {
     ...local.payer,
@@ -68,7 +68,7 @@ test('a preimage in capitals proves a payment too', async () => {
   expect((await createClient(loud, page).fetch(url)).status).toBe(200)
 })
 
-describe('after an earlier payment has been looked for', () => {
+describe('after an earlier payment has been looked for', { timeout: 30_000 }, () => {
   /** A client that remembers a payment of which nobody knows; `lookup` says later what became of it. */
   async function owing(lookup: Wallet['lookupPayment'], timeout: number) {
     const { page } = openShop(local.shop)
@@ -118,54 +118,66 @@ describe('after an earlier payment has been looked for', () => {
   })
 })
 
-test('a payment that is waited for again and again is counted once', async () => {
-  const { page } = openShop(local.shop)
-  let isDone = false
-  const wallet: Wallet = {
-    ...local.payer,
-    lookupPayment: (query) => (isDone ? local.payer.lookupPayment(query) : pending()),
-    payInvoice: (order) => (void local.payer.payInvoice(order), pending()),
-  }
-  const client = createClient(wallet, page, { timeout: 1 })
-  const policy = { max: '10', total: '25' }
-  const visit = () => codeOf(client.fetch(url, { policy }))
-  const visits = []
-  for (let at = 0; at < 3; at++) visits.push(await visit())
-  expect(visits).toEqual(Array(3).fill('payment-indeterminate'))
-  isDone = true
-  // The page that is paid, and another; a third is too much.
-  expect([await visit(), await visit(), await visit()]).toEqual([200, 200, 402])
-}, 15_000)
+test(
+  'a payment that is waited for again and again is counted once',
+  { timeout: 30_000 },
+  async () => {
+    const { page } = openShop(local.shop)
+    let isDone = false
+    const wallet: Wallet = {
+      ...local.payer,
+      lookupPayment: (query) => (isDone ? local.payer.lookupPayment(query) : pending()),
+      payInvoice: (order) => (void local.payer.payInvoice(order), pending()),
+    }
+    const client = createClient(wallet, page, { timeout: 1 })
+    const policy = { max: '10', total: '25' }
+    const visit = () => codeOf(client.fetch(url, { policy }))
+    const visits = []
+    for (let at = 0; at < 3; at++) visits.push(await visit())
+    expect(visits).toEqual(Array(3).fill('payment-indeterminate'))
+    isDone = true
+    // The page that is paid, and another; a third is too much.
+    expect([await visit(), await visit(), await visit()]).toEqual([200, 200, 402])
+  },
+)
 
-test('a challenge that is about to end is not paid, however long its invoice lives', async () => {
-  const { page } = openShop(local.shop, { route: { expires: 2 } })
-  const before = paidSoFar()
-  const client = createClient(local.payer, page)
-  const answer = await client.fetch(url)
-  expect([answer.status, paidSoFar() - before]).toEqual([402, 0])
-  expect(client.explain(answer)?.refusals[0]?.detail).toMatch(/about to expire/)
-})
+test(
+  'a challenge that is about to end is not paid, however long its invoice lives',
+  { timeout: 30_000 },
+  async () => {
+    const { page } = openShop(local.shop, { route: { expires: 2 } })
+    const before = paidSoFar()
+    const client = createClient(local.payer, page)
+    const answer = await client.fetch(url)
+    expect([answer.status, paidSoFar() - before]).toEqual([402, 0])
+    expect(client.explain(answer)?.refusals[0]?.detail).toMatch(/about to expire/)
+  },
+)
 
-test('another process that is paying for the same holds nobody up', async () => {
-  const { page } = openShop(local.shop)
-  const store = Store.memory()
-  vi.resetModules()
-  const other = await import('./shop.js')
-  let begun = 0
-  const stuck = { payInvoice: () => (begun++, never()), lookupPayment: pending }
-  const theirs = other.createClient(stuck, page, { store, timeout: 60 })
-  const leaving = new AbortController()
-  const buying = Array.from({ length: 10 }, () =>
-    codeOf(theirs.fetch(url, { signal: leaving.signal })),
-  )
-  await vi.waitFor(() => expect(begun).toBe(10))
-  const ours = createClient(local.payer, page, { store })
-  expect((await ours.fetch(url)).status).toBe(200)
-  leaving.abort()
-  expect(new Set(await Promise.all(buying))).toEqual(new Set(['AbortError']))
-}, 15_000)
+test(
+  'another process that is paying for the same holds nobody up',
+  { timeout: 30_000 },
+  async () => {
+    const { page } = openShop(local.shop)
+    const store = Store.memory()
+    vi.resetModules()
+    const other = await import('./shop.js')
+    let begun = 0
+    const stuck = { payInvoice: () => (begun++, never()), lookupPayment: pending }
+    const theirs = other.createClient(stuck, page, { store, timeout: 60 })
+    const leaving = new AbortController()
+    const buying = Array.from({ length: 10 }, () =>
+      codeOf(theirs.fetch(url, { signal: leaving.signal })),
+    )
+    await vi.waitFor(() => expect(begun).toBe(10))
+    const ours = createClient(local.payer, page, { store })
+    expect((await ours.fetch(url)).status).toBe(200)
+    leaving.abort()
+    expect(new Set(await Promise.all(buying))).toEqual(new Set(['AbortError']))
+  },
+)
 
-test('a store is not left with what nobody needs', async () => {
+test('a store is not left with what nobody needs', { timeout: 30_000 }, async () => {
   const kept = new Map<string, number>()
   const memory = Store.memory()
   const store: Pick<Store.Store, 'update'> = {

@@ -105,7 +105,7 @@ test(`${VISITORS} visitors of two servers: to the cent a page for a payment (see
   expect(served).toBeGreaterThan(VISITORS / 2)
   for (const kind of ['error', 'late', 'lost', 'outage', 'rate limit', 'refused'])
     expect(chaos.sequence).toContain(kind)
-}, 240_000)
+}, 600_000)
 
 test(`50 visitors at once, each twice at the same moment (seed ${SEED})`, async () => {
   await using local = await LocalStripe.start({ quiet: true, latency: 5 })

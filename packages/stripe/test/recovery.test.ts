@@ -31,238 +31,254 @@ async function expectUnknown(answer: Response, code = 'payment-indeterminate') {
 
 const lost: LocalStripe.StripeFault = { call: CREATE, fail: 'drop', executed: true, times: 2 }
 
-describe('an outcome that nobody knows is a 503, and the same credential then has its page, for one payment', () => {
-  const faults: [string, LocalStripe.StripeFault, number][] = [
-    ['too many requests', { call: CREATE, fail: { status: 429 }, times: 1 }, 0],
-    ['an error of Stripe', { call: CREATE, fail: { status: 500 }, times: 1 }, 0],
-    ['an outage', { call: CREATE, fail: { status: 503 }, times: 1 }, 0],
-    ['a page of a proxy', { call: CREATE, fail: { status: 502, body: '<html>' }, times: 1 }, 0],
-    ['a conflict', { call: CREATE, fail: { status: 409 }, times: 1 }, 0],
-    ['a lost connection', { call: CREATE, fail: 'drop', times: 2 }, 0],
-    ['a lost answer', lost, 1],
-    [
-      'an error after all was done',
-      { call: CREATE, fail: { status: 500 }, executed: true, times: 1 },
-      1,
-    ],
-  ]
-  test.each(faults)('%s', async (_, fault, taken) => {
-    using _fault = local.fault(fault)
-    const shop = openShop(local)
-    const { answer, authorization } = await buy(local, shop)
-    await expectUnknown(answer)
-    expect(captured()).toBe(taken)
-    expect((await shop.ask(authorization)).status).toBe(200)
-    expect([shop.served(), captured()]).toEqual([1, 1])
-  })
-
-  test.each([
-    ['never answered', false],
-    ['never answered, and done', true],
-  ])('%s', async (_, executed) => {
-    using _fault = local.fault({ call: CREATE, fail: 'hang', executed, times: 1 })
-    const shop = openShop(local, { timeout: 200 })
-    const { answer, authorization } = await buy(local, shop)
-    await expectUnknown(answer)
-    expect((await shop.ask(authorization)).status).toBe(200)
-    expect([shop.served(), captured()]).toEqual([1, 1])
-  })
-
-  test('an answer that the package stripe gets at its second try is an answer', async () => {
-    using _ = local.fault({ ...lost, times: 1 })
-    const { answer } = await buy(local, openShop(local))
-    expect([answer.status, captured()]).toEqual([200, 1])
-    expect(local.calls.findLast(({ call }) => call === CREATE)?.replayed).toBe(true)
-  })
-
-  test('a payment under way that succeeds', async () => {
-    const shop = openShop(local)
-    const { answer, authorization } = await buy(local, shop, { paymentMethod: 'pm_usBankAccount' })
-    await expectUnknown(answer)
-    await expectUnknown(await shop.ask(authorization))
-    await local.complete(local.paymentIntents.at(-1)?.id ?? '')
-    expect((await shop.ask(authorization)).status).toBe(200)
-    expect([shop.served(), captured()]).toEqual([1, 1])
-  })
-
-  test('a payment under way that fails is a refusal', async () => {
-    const shop = openShop(local)
-    const { answer, authorization } = await buy(local, shop, { paymentMethod: 'pm_usBankAccount' })
-    await expectUnknown(answer)
-    await local.fail(local.paymentIntents.at(-1)?.id ?? '')
-    expect((await shop.ask(authorization)).status).toBe(402)
-    expect([local.paymentIntents.at(-1)?.status, captured()]).toEqual(['canceled', 0])
-  })
-
-  test('a payment that cannot be undone at once is undone later', async () => {
-    const call = 'POST /v1/payment_intents/:id/cancel'
-    using _ = local.fault({ call, fail: { status: 500, recorded: true }, times: 1 })
-    const shop = openShop(local)
-    const paymentMethod = 'pm_card_authenticationRequired'
-    const { answer, authorization } = await buy(local, shop, { paymentMethod })
-    await expectUnknown(answer)
-    expect((await shop.ask(authorization)).status).toBe(402)
-    expect(local.paymentIntents.at(-1)?.status).toBe('canceled')
-  })
-
-  test('a payment that its payer finishes before it is undone is a payment', async () => {
-    const call = 'POST /v1/payment_intents/:id/cancel'
-    using _ = local.fault({ call, fail: { status: 500 }, times: 1 })
-    const shop = openShop(local)
-    const paymentMethod = 'pm_card_authenticationRequired'
-    const { answer, authorization } = await buy(local, shop, { paymentMethod })
-    await expectUnknown(answer)
-    await local.complete(local.paymentIntents.at(-1)?.id ?? '')
-    expect((await shop.ask(authorization)).status).toBe(200)
-    expect([shop.served(), captured()]).toEqual([1, 1])
-  })
-})
-
-describe('what is wrong with us is a 503 and an event, and the same token pays when it is mended', () => {
-  const invalid: LocalStripe.StripeFault = {
-    call: CREATE,
-    fail: { status: 400, recorded: true },
-    times: 1,
-  }
-  const other = 'acct_1nobody'
-  const cases: [string, (shop: typeof local) => Options, RegExp][] = [
-    [
-      'a key that is unknown',
-      () => ({ client: connect(local, 'sk_test_wrong') }),
-      /Invalid API Key/,
-    ],
-    [
-      'an account that is not ours',
-      () => ({ connect: { accounts: [other], settlement: () => ({ stripeAccount: other }) } }),
-      /no access to the account/,
-    ],
-    [
-      'a destination that is not ours',
-      () => ({ connect: { accounts: [other], settlement: () => ({ onBehalfOf: other }) } }),
-      /No such destination/,
-    ],
-    [
-      'a policy that fails',
-      () => ({
-        connect: {
-          accounts: [],
-          settlement: () => {
-            throw new Error('the order is not found')
-          },
-        },
-      }),
-      /the order is not found/,
-    ],
-    [
-      'a version that knows no tokens',
-      () => ({ apiVersion: '2026-10-28.endive' }),
-      /shared_payment|Unrecognized/,
-    ],
-    ['a version that is none', () => ({ apiVersion: 'newest' }), /Invalid Stripe API version/],
-    ['a key for idempotency that is none', () => ({ idempotencyKey: () => '' }), /1 to 251/],
-  ]
-  test.each(cases)('%s', async (_, options, message) => {
-    const store = Store.memory()
-    const shop = openShop(local, { store, ...options(local) })
-    const { answer, authorization } = await buy(local, shop)
-    await expectUnknown(answer, 'settlement-unavailable')
-    expect(String(shop.told.map(({ cause }) => cause).join())).toMatch(message)
-    const mended = openShop(local, { store })
-    expect((await mended.ask(authorization)).status).toBe(200)
-    expect([shop.served(), mended.served(), captured()]).toEqual([0, 1, 1])
-  })
-
-  test('parameters that Stripe refuses, also where its key keeps the refusal', async () => {
-    using _ = local.fault(invalid)
-    const shop = openShop(local)
-    const { answer, authorization } = await buy(local, shop)
-    await expectUnknown(answer, 'settlement-unavailable')
-    expect((await shop.ask(authorization)).status).toBe(200)
-    expect(local.calls.findLast(({ call }) => call === CREATE)?.idempotencyKey).toMatch(/_2$/)
-    expect([shop.served(), captured()]).toEqual([1, 1])
-  })
-
-  test('a network id of somebody else: tokens for it are not ours', async () => {
-    const shop = openShop(local, { networkId: 'profile_test_other' })
-    const { answer } = await buy(local, shop, { seller: 'profile_test_other' })
-    expect([answer.status, (await problemOf(answer)).detail]).toEqual([
-      402,
-      'This token is not known to Stripe, or not granted to this seller.',
-    ])
-  })
-})
-
-describe('after a lost answer nothing that is said of us unsays the payment', () => {
-  const wrong: [string, Options][] = [
-    ['a key that is revoked meanwhile', { client: 'revoked' }],
-    ['a version that is none', { apiVersion: 'newest' }],
-    ['a version that knows no tokens', { apiVersion: '2026-10-28.endive' }],
-  ]
-  test.each(wrong)('%s', async (_, given) => {
-    using _fault = local.fault(lost)
-    const store = Store.memory()
-    const { answer, authorization } = await buy(local, openShop(local, { store }))
-    await expectUnknown(answer)
-    const options = given.client ? { client: connect(local, 'sk_test_revoked') } : given
-    const broken = openShop(local, { store, ...options })
-    const unknown = await broken.ask(authorization)
-    // A version may do to find it all the same.
-    if (unknown.status !== 200) await expectUnknown(unknown)
-    const mended = openShop(local, { store })
-    expect((await mended.ask(authorization)).status).toBe(200)
-    expect([broken.served() + mended.served(), captured()]).toEqual([1, 1])
-  })
-
-  test('another place for the token, or another policy of Connect, finds the same payment', async () => {
-    using _ = local.fault(lost)
-    const store = Store.memory()
-    const account = local.connect().id
-    const { answer, authorization } = await buy(local, openShop(local, { store }))
-    await expectUnknown(answer)
-    const changed = openShop(local, {
-      store,
-      tokenParameter: 'payment_method_data',
-      connect: { accounts: [account], settlement: () => ({ onBehalfOf: account }) },
+describe(
+  'an outcome that nobody knows is a 503, and the same credential then has its page, for one payment',
+  { timeout: 30_000 },
+  () => {
+    const faults: [string, LocalStripe.StripeFault, number][] = [
+      ['too many requests', { call: CREATE, fail: { status: 429 }, times: 1 }, 0],
+      ['an error of Stripe', { call: CREATE, fail: { status: 500 }, times: 1 }, 0],
+      ['an outage', { call: CREATE, fail: { status: 503 }, times: 1 }, 0],
+      ['a page of a proxy', { call: CREATE, fail: { status: 502, body: '<html>' }, times: 1 }, 0],
+      ['a conflict', { call: CREATE, fail: { status: 409 }, times: 1 }, 0],
+      ['a lost connection', { call: CREATE, fail: 'drop', times: 2 }, 0],
+      ['a lost answer', lost, 1],
+      [
+        'an error after all was done',
+        { call: CREATE, fail: { status: 500 }, executed: true, times: 1 },
+        1,
+      ],
+    ]
+    test.each(faults)('%s', async (_, fault, taken) => {
+      using _fault = local.fault(fault)
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer)
+      expect(captured()).toBe(taken)
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
     })
-    expect((await changed.ask(authorization)).status).toBe(200)
-    expect(captured()).toBe(1)
-  })
 
-  test('another key for idempotency finds the same payment', async () => {
-    using _ = local.fault(lost)
-    const store = Store.memory()
-    const { answer, authorization } = await buy(local, openShop(local, { store }))
-    await expectUnknown(answer)
-    const changed = openShop(local, { store, idempotencyKey: ({ spt }) => `new_${spt}` })
-    expect((await changed.ask(authorization)).status).toBe(200)
-    expect(captured()).toBe(1)
-  })
+    test.each([
+      ['never answered', false],
+      ['never answered, and done', true],
+    ])('%s', async (_, executed) => {
+      using _fault = local.fault({ call: CREATE, fail: 'hang', executed, times: 1 })
+      const shop = openShop(local, { timeout: 200 })
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer)
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
 
-  test('a key that Stripe has forgotten is not asked again: the attempt is found by its metadata', async () => {
-    using _ = local.fault(lost)
-    const shop = openShop(local)
-    const { answer, authorization } = await buy(local, shop)
-    await expectUnknown(answer)
-    const asked = local.calls.filter(({ call }) => call === CREATE).length
-    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 23.5 * 3_600_000 })
-    local.advance(2 * 3600)
-    const later = await shop.ask(authorization).finally(() => vi.useRealTimers())
-    expect([later.status, shop.served(), captured()]).toEqual([200, 1, 1])
-    expect(local.calls.filter(({ call }) => call === CREATE)).toHaveLength(asked)
-  })
+    test('an answer that the package stripe gets at its second try is an answer', async () => {
+      using _ = local.fault({ ...lost, times: 1 })
+      const { answer } = await buy(local, openShop(local))
+      expect([answer.status, captured()]).toEqual([200, 1])
+      expect(local.calls.findLast(({ call }) => call === CREATE)?.replayed).toBe(true)
+    })
 
-  test('a key that Stripe has forgotten too soon takes nothing a second time', async () => {
-    using _ = local.fault(lost)
-    const shop = openShop(local)
-    const { answer, authorization } = await buy(local, shop)
-    await expectUnknown(answer)
-    local.advance(25 * 3600)
-    expect((await shop.ask(authorization)).status).toBe(200)
-    expect([shop.served(), captured()]).toEqual([1, 1])
-  })
-})
+    test('a payment under way that succeeds', async () => {
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop, {
+        paymentMethod: 'pm_usBankAccount',
+      })
+      await expectUnknown(answer)
+      await expectUnknown(await shop.ask(authorization))
+      await local.complete(local.paymentIntents.at(-1)?.id ?? '')
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
 
-describe('an attempt that never reached Stripe', () => {
+    test('a payment under way that fails is a refusal', async () => {
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop, {
+        paymentMethod: 'pm_usBankAccount',
+      })
+      await expectUnknown(answer)
+      await local.fail(local.paymentIntents.at(-1)?.id ?? '')
+      expect((await shop.ask(authorization)).status).toBe(402)
+      expect([local.paymentIntents.at(-1)?.status, captured()]).toEqual(['canceled', 0])
+    })
+
+    test('a payment that cannot be undone at once is undone later', async () => {
+      const call = 'POST /v1/payment_intents/:id/cancel'
+      using _ = local.fault({ call, fail: { status: 500, recorded: true }, times: 1 })
+      const shop = openShop(local)
+      const paymentMethod = 'pm_card_authenticationRequired'
+      const { answer, authorization } = await buy(local, shop, { paymentMethod })
+      await expectUnknown(answer)
+      expect((await shop.ask(authorization)).status).toBe(402)
+      expect(local.paymentIntents.at(-1)?.status).toBe('canceled')
+    })
+
+    test('a payment that its payer finishes before it is undone is a payment', async () => {
+      const call = 'POST /v1/payment_intents/:id/cancel'
+      using _ = local.fault({ call, fail: { status: 500 }, times: 1 })
+      const shop = openShop(local)
+      const paymentMethod = 'pm_card_authenticationRequired'
+      const { answer, authorization } = await buy(local, shop, { paymentMethod })
+      await expectUnknown(answer)
+      await local.complete(local.paymentIntents.at(-1)?.id ?? '')
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+  },
+)
+
+describe(
+  'what is wrong with us is a 503 and an event, and the same token pays when it is mended',
+  { timeout: 30_000 },
+  () => {
+    const invalid: LocalStripe.StripeFault = {
+      call: CREATE,
+      fail: { status: 400, recorded: true },
+      times: 1,
+    }
+    const other = 'acct_1nobody'
+    const cases: [string, (shop: typeof local) => Options, RegExp][] = [
+      [
+        'a key that is unknown',
+        () => ({ client: connect(local, 'sk_test_wrong') }),
+        /Invalid API Key/,
+      ],
+      [
+        'an account that is not ours',
+        () => ({ connect: { accounts: [other], settlement: () => ({ stripeAccount: other }) } }),
+        /no access to the account/,
+      ],
+      [
+        'a destination that is not ours',
+        () => ({ connect: { accounts: [other], settlement: () => ({ onBehalfOf: other }) } }),
+        /No such destination/,
+      ],
+      [
+        'a policy that fails',
+        () => ({
+          connect: {
+            accounts: [],
+            settlement: () => {
+              throw new Error('the order is not found')
+            },
+          },
+        }),
+        /the order is not found/,
+      ],
+      [
+        'a version that knows no tokens',
+        () => ({ apiVersion: '2026-10-28.endive' }),
+        /shared_payment|Unrecognized/,
+      ],
+      ['a version that is none', () => ({ apiVersion: 'newest' }), /Invalid Stripe API version/],
+      ['a key for idempotency that is none', () => ({ idempotencyKey: () => '' }), /1 to 251/],
+    ]
+    test.each(cases)('%s', async (_, options, message) => {
+      const store = Store.memory()
+      const shop = openShop(local, { store, ...options(local) })
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer, 'settlement-unavailable')
+      expect(String(shop.told.map(({ cause }) => cause).join())).toMatch(message)
+      const mended = openShop(local, { store })
+      expect((await mended.ask(authorization)).status).toBe(200)
+      expect([shop.served(), mended.served(), captured()]).toEqual([0, 1, 1])
+    })
+
+    test('parameters that Stripe refuses, also where its key keeps the refusal', async () => {
+      using _ = local.fault(invalid)
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer, 'settlement-unavailable')
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect(local.calls.findLast(({ call }) => call === CREATE)?.idempotencyKey).toMatch(/_2$/)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+
+    test('a network id of somebody else: tokens for it are not ours', async () => {
+      const shop = openShop(local, { networkId: 'profile_test_other' })
+      const { answer } = await buy(local, shop, { seller: 'profile_test_other' })
+      expect([answer.status, (await problemOf(answer)).detail]).toEqual([
+        402,
+        'This token is not known to Stripe, or not granted to this seller.',
+      ])
+    })
+  },
+)
+
+describe(
+  'after a lost answer nothing that is said of us unsays the payment',
+  { timeout: 30_000 },
+  () => {
+    const wrong: [string, Options][] = [
+      ['a key that is revoked meanwhile', { client: 'revoked' }],
+      ['a version that is none', { apiVersion: 'newest' }],
+      ['a version that knows no tokens', { apiVersion: '2026-10-28.endive' }],
+    ]
+    test.each(wrong)('%s', async (_, given) => {
+      using _fault = local.fault(lost)
+      const store = Store.memory()
+      const { answer, authorization } = await buy(local, openShop(local, { store }))
+      await expectUnknown(answer)
+      const options = given.client ? { client: connect(local, 'sk_test_revoked') } : given
+      const broken = openShop(local, { store, ...options })
+      const unknown = await broken.ask(authorization)
+      // A version may do to find it all the same.
+      if (unknown.status !== 200) await expectUnknown(unknown)
+      const mended = openShop(local, { store })
+      expect((await mended.ask(authorization)).status).toBe(200)
+      expect([broken.served() + mended.served(), captured()]).toEqual([1, 1])
+    })
+
+    test('another place for the token, or another policy of Connect, finds the same payment', async () => {
+      using _ = local.fault(lost)
+      const store = Store.memory()
+      const account = local.connect().id
+      const { answer, authorization } = await buy(local, openShop(local, { store }))
+      await expectUnknown(answer)
+      const changed = openShop(local, {
+        store,
+        tokenParameter: 'payment_method_data',
+        connect: { accounts: [account], settlement: () => ({ onBehalfOf: account }) },
+      })
+      expect((await changed.ask(authorization)).status).toBe(200)
+      expect(captured()).toBe(1)
+    })
+
+    test('another key for idempotency finds the same payment', async () => {
+      using _ = local.fault(lost)
+      const store = Store.memory()
+      const { answer, authorization } = await buy(local, openShop(local, { store }))
+      await expectUnknown(answer)
+      const changed = openShop(local, { store, idempotencyKey: ({ spt }) => `new_${spt}` })
+      expect((await changed.ask(authorization)).status).toBe(200)
+      expect(captured()).toBe(1)
+    })
+
+    test('a key that Stripe has forgotten is not asked again: the attempt is found by its metadata', async () => {
+      using _ = local.fault(lost)
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer)
+      const asked = local.calls.filter(({ call }) => call === CREATE).length
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 23.5 * 3_600_000 })
+      local.advance(2 * 3600)
+      const later = await shop.ask(authorization).finally(() => vi.useRealTimers())
+      expect([later.status, shop.served(), captured()]).toEqual([200, 1, 1])
+      expect(local.calls.filter(({ call }) => call === CREATE)).toHaveLength(asked)
+    })
+
+    test('a key that Stripe has forgotten too soon takes nothing a second time', async () => {
+      using _ = local.fault(lost)
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer)
+      local.advance(25 * 3600)
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+  },
+)
+
+describe('an attempt that never reached Stripe', { timeout: 30_000 }, () => {
   const nothing: LocalStripe.StripeFault = { call: CREATE, fail: 'drop', times: 2 }
 
   test('is refused when its token has been taken back', async () => {
