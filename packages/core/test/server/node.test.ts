@@ -207,6 +207,18 @@ describe.each(forms())('%s', (_, till, listener) => {
   })
 })
 
+test('who names its clients is told the end of the connection, not what a header says of it', async () => {
+  const seen: unknown[] = []
+  const till = createTill(
+    { issued: { fields: [], create: () => ({}), bounds } },
+    { client: ({ address, header }) => void seen.push([address, header('x-forwarded-for')]) },
+  )
+  const origin = await serve(Mpp.toNodeListener(till.mpp.charge(price)(() => new Response('page'))))
+  await fetch(origin, { headers: { 'x-forwarded-for': '203.0.113.9' } })
+  expect(seen).toEqual([['127.0.0.1', '203.0.113.9']])
+})
+const bounds = { total: 9, perClient: 9, period: 60, reuse: 0 }
+
 test('a body beyond the limit: 413 reaches the visitor', async () => {
   const { mpp } = createTill({}, { maxBodyBytes: 1000 })
   const origin = await serve(Mpp.toNodeListener(mpp.charge(price)(() => new Response('x'))))

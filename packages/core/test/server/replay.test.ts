@@ -97,6 +97,21 @@ describe('a proof', () => {
     )
   })
 
+  test('has its recorded answer with padding or without, in any spacing (threat 1)', async () => {
+    const { mpp, settled } = createTill()
+    let served = 0
+    const route = mpp.charge(price)(() => Response.json({ page: ++served }))
+    // A token of a length that leaves room for padding.
+    const challenge = await challengeOf(route)
+    const [bare = ''] = ['one', 'four', 'fives']
+      .map((token) => credential(challenge, token))
+      .filter((one) => one.slice('Payment '.length).length % 4 === 2)
+    expect(await (await route(present(bare))).json()).toEqual({ page: 1 })
+    for (const spelling of [`${bare}==`, bare.replace(' ', '   '), bare.replace('P', 'p')])
+      expect(await (await route(present(spelling))).json()).toEqual({ page: 1 })
+    expect([served, settled.length]).toEqual([1, 1])
+  })
+
   test('of one method is no proof of another', async () => {
     const store = Store.memory()
     const coins = createRail({}, named('coins'))
