@@ -31,6 +31,20 @@ export type Contract = {
 /** The connection is cut, nothing is answered, or something that makes no sense. */
 export type Failure = 'drop' | 'hang' | 'garbage'
 
+/** What a bench of a service over HTTP is made of, when its calls are these. */
+export const benchOf = <call extends string>(
+  service: Pick<Lightning.Service<call>, 'fault' | 'close'>,
+  calls: Readonly<Record<Parameters<Bench['spoil']>[0], call>>,
+): Omit<Bench, 'wallet'> => ({
+  spoil: (call, { fail, ...fault }) =>
+    service.fault({
+      ...fault,
+      call: calls[call],
+      fail: fail === 'garbage' ? { status: 200, body: '<html>' } : fail,
+    }),
+  stop: () => service.close(),
+})
+
 /** Runs the cases. */
 export function keepsContract({ open, codes, wholeSats = false }: Contract) {
   const failures = Object.entries(codes) as [Failure, WalletError.Code][]

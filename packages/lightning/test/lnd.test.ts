@@ -2,7 +2,7 @@ import { lnd } from '@polyrail/lightning/lnd'
 import { Lightning } from '@polyrail/sandbox/lightning'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bill, hashOf, thrownBy } from './bills.js'
-import { keepsContract } from './contract.js'
+import { benchOf, keepsContract } from './contract.js'
 
 const CALLS = {
   create: 'POST /v1/invoices',
@@ -14,16 +14,7 @@ keepsContract({
   codes: { drop: 'unreachable', hang: 'unanswered', garbage: 'unreadable' },
   async open(node, timeout) {
     const service = await Lightning.lnd(node)
-    return {
-      wallet: lnd({ ...service, timeout }),
-      spoil: (call, { fail, ...fault }) =>
-        service.fault({
-          ...fault,
-          call: CALLS[call],
-          fail: fail === 'garbage' ? { status: 200, body: '<html>' } : fail,
-        }),
-      stop: () => service.close(),
-    }
+    return { wallet: lnd({ ...service, timeout }), ...benchOf(service, CALLS) }
   },
 })
 

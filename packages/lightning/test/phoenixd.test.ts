@@ -2,7 +2,7 @@ import { phoenixd } from '@polyrail/lightning/phoenixd'
 import { Lightning } from '@polyrail/sandbox/lightning'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { bill, hashOf, thrownBy } from './bills.js'
-import { keepsContract } from './contract.js'
+import { benchOf, keepsContract } from './contract.js'
 
 const CALLS = {
   create: 'POST /createinvoice',
@@ -15,16 +15,7 @@ keepsContract({
   wholeSats: true,
   async open(node, timeout) {
     const service = await Lightning.phoenixd(node)
-    return {
-      wallet: phoenixd({ ...service, timeout }),
-      spoil: (call, { fail, ...fault }) =>
-        service.fault({
-          ...fault,
-          call: CALLS[call],
-          fail: fail === 'garbage' ? { status: 200, body: '<html>' } : fail,
-        }),
-      stop: () => service.close(),
-    }
+    return { wallet: phoenixd({ ...service, timeout }), ...benchOf(service, CALLS) }
   },
 })
 
