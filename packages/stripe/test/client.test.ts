@@ -8,8 +8,16 @@ import { LocalStripe } from '@polyrail/sandbox/stripe'
 import type { charge } from '@polyrail/stripe'
 import { stripe } from '@polyrail/stripe/client'
 import { Stripe } from 'stripe'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { connect, createClient, CREATE, openShop, url, type Options } from './shop.js'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  connect,
+  countCaptures,
+  createClient,
+  CREATE,
+  openShop,
+  url,
+  type Options,
+} from './shop.js'
 
 let local: LocalStripe.Sandbox
 beforeAll(async () => {
@@ -17,12 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => local.stop())
 
-let before: number
-beforeEach(() => {
-  before = count()
-})
-const count = () => Object.values(local.captured).reduce((sum, one) => sum + one.count, 0)
-const captured = () => count() - before
+const captured = countCaptures(() => local)
 
 /** A shop, and what a client asks to have tokens made for. */
 function open(options: Options = {}) {

@@ -5,8 +5,17 @@
  */
 import { Store } from '@polyrail/core/server'
 import { LocalStripe } from '@polyrail/sandbox/stripe'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { buy, connect, CREATE, openShop, prepare, problemOf, type Options } from './shop.js'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import {
+  buy,
+  connect,
+  countCaptures,
+  CREATE,
+  openShop,
+  prepare,
+  problemOf,
+  type Options,
+} from './shop.js'
 
 let local: LocalStripe.Sandbox
 beforeAll(async () => {
@@ -14,12 +23,7 @@ beforeAll(async () => {
 })
 afterAll(() => local.stop())
 
-let before: number
-beforeEach(() => {
-  before = count()
-})
-const count = () => Object.values(local.captured).reduce((sum, one) => sum + one.count, 0)
-const captured = () => count() - before
+const captured = countCaptures(() => local)
 
 /** Says that nobody knows, or that it cannot be had now: no challenge, and when to come back. */
 async function expectUnknown(answer: Response, code = 'payment-indeterminate') {

@@ -5,11 +5,12 @@
  */
 import { Store } from '@polyrail/core/server'
 import { LocalStripe } from '@polyrail/sandbox/stripe'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
   buy,
   challengeIn,
   connect,
+  countCaptures,
   CREATE,
   openShop,
   prepare,
@@ -24,11 +25,7 @@ beforeAll(async () => {
 })
 afterAll(() => local.stop())
 
-let before: number
-beforeEach(() => {
-  before = local.captured['usd']?.count ?? 0
-})
-const captured = () => (local.captured['usd']?.count ?? 0) - before
+const captured = countCaptures(() => local)
 const lost: LocalStripe.StripeFault = { call: CREATE, fail: 'drop', executed: true, times: 2 }
 
 describe('one token buys one page', () => {

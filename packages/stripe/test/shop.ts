@@ -10,6 +10,7 @@ import type { LocalStripe } from '@polyrail/sandbox/stripe'
 import { stripe as paying } from '@polyrail/stripe/client'
 import { stripe as paid } from '@polyrail/stripe/server'
 import { Stripe } from 'stripe'
+import { beforeEach } from 'vitest'
 
 export const realm = 'shop.example'
 export const url = `https://${realm}/page`
@@ -62,6 +63,16 @@ const EVENTS = [
   'error',
   'warning',
 ] as const
+
+/** Counts the payments that are captured in each test of a file, in whatever currency. */
+export function countCaptures(local: () => LocalStripe.Sandbox): () => number {
+  const count = () => Object.values(local().captured).reduce((sum, one) => sum + one.count, 0)
+  let before = 0
+  beforeEach(() => {
+    before = count()
+  })
+  return () => count() - before
+}
 
 /** The one challenge of a 402. */
 export function challengeIn(response: Response): Challenge.Challenge {
