@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Credential, type Challenge, type Method } from '@polyrail/core'
+import { Credential, type Challenge, type Method, type Receipt } from '@polyrail/core'
 import { Mpp, Store } from '@polyrail/core/server'
 import type { Answer } from './answer.js'
 import { must } from './case.js'
@@ -55,6 +55,10 @@ export type Site = Wire & {
   price(which: 'usual' | 'dearer'): void
   /** How often a page was made. */
   served(): number
+  /** The receipts of all settlements, also of those whose visitor got none. */
+  readonly receipts: readonly Receipt.Receipt[]
+  /** Gives money back. */
+  refund: Shop['refund']
   /** How many payments have really moved since the shop opened. */
   settled(): Promise<number>
 }
@@ -102,6 +106,7 @@ function open(rail: Rail, seams: Seams, options: open.Options): Site {
   const { origin = ORIGIN } = options
   const writes: Write[] = []
   const events: string[] = []
+  const receipts: Receipt.Receipt[] = []
   let page: Page = describePage
   let price = rail.options
   let served = 0
@@ -115,6 +120,7 @@ function open(rail: Rail, seams: Seams, options: open.Options): Site {
   const method = seams.method?.(rail.server) ?? rail.server
   const config = createConfig(rail, method, { ...options, writes, seams })
   const mpp = Mpp.create(seams.config?.(config) ?? config)
+  mpp.on('settled', ({ receipt }) => void receipts.push(receipt))
   for (const name of EVENTS) mpp.on(name, (event) => void events.push(name + show(event)))
 
   const till = createTill({ mpp, method, seams, options, page: seams.page?.(makePage) ?? makePage })
@@ -136,6 +142,8 @@ function open(rail: Rail, seams: Seams, options: open.Options): Site {
     fetch,
     writes,
     events,
+    receipts,
+    refund: mpp.refund,
     prove,
     pay: async (answer) => present(await prove(answer)),
     page: (next) => void (page = next),
@@ -163,6 +171,8 @@ const EVENTS = [
   'indeterminate',
   'delivered',
   'replayed',
+  'canceled',
+  'refunded',
   'error',
 ] as const
 

@@ -6,6 +6,7 @@
 import { clientCases } from './cases/index.js'
 import { client } from './mutants/client.js'
 import { config } from './mutants/config.js'
+import { held } from './mutants/held.js'
 import { method } from './mutants/method.js'
 import type { Mutant } from './mutants/mutant.js'
 import { server } from './mutants/server.js'
@@ -19,7 +20,14 @@ export type { Mutant } from './mutants/mutant.js'
 export { huntStore, storeMutants, type StoreMutant } from './mutants/stock.js'
 
 /** Every mutant, whatever it breaks. */
-export const mutants: readonly Mutant[] = [...store, ...method, ...config, ...server, ...client]
+export const mutants: readonly Mutant[] = [
+  ...store,
+  ...method,
+  ...held,
+  ...config,
+  ...server,
+  ...client,
+]
 
 /** What became of one case on a mutant: `undefined` when it passed, and so did not bite. */
 export type Catch = { id: string; failure: Error | undefined }

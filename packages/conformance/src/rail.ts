@@ -19,7 +19,7 @@ export type Capabilities = {
   reconciles: boolean
 }
 
-/** How the network fails, once, at the next settlement. */
+/** How the network fails, once, at the next settlement, or at the next capture of money that is set aside. */
 export type Fault =
   /** The call fails and no money has moved. */
   | 'before-settle'
@@ -51,10 +51,12 @@ export type Rail<method extends Method.Method = Method.Method> = {
     payload: Method.PayloadOf<method>,
     challenge: Challenge.Challenge<Method.RequestOf<method>>,
   ): readonly Tampered[] | Promise<readonly Tampered[]>
-  /** Makes the network fail at the next settlement. */
+  /** Makes the network fail at the next settlement or capture. */
   fault(kind: Fault): void | Promise<void>
   /** How many payments have really moved so far, as the network itself counts them. */
   settled(): number | Promise<number>
+  /** How many refunds have really been made so far; needed where the server has a `refund` hook. */
+  refunded?(): number | Promise<number>
   /** Handed to the client's `createCredential`. */
   context?: unknown
   /** How long a settlement may take, in ms, before the server gives up: 2,000 when left out. */

@@ -26,8 +26,9 @@ export function suite(rail: Rail, options: suite.Options = {}): Test[] {
   const { exempt = {}, capabilities } = rail
   const bench = createBench(rail, options.seams)
   const shop = () => openShop(bench)
-  const provesPayer = rail.server.payer !== undefined
-  const has = { ...capabilities, provesPayer, pay: true, body: true, other: true, unsafe: true }
+  const { payer, capture, refund } = rail.server
+  const declared = { provesPayer: !!payer, captures: !!capture, refunds: !!refund }
+  const has = { ...capabilities, ...declared, pay: true, body: true, other: true, unsafe: true }
   const cases = methodCases(options)
   checkExemptions([...cases, ...wireCases], exempt)
   const prepare = <context>(all: readonly Case<context>[], context: () => context): Test[] =>

@@ -49,6 +49,13 @@ export interface Ledger {
    * settlement that could not be. It must give up in time: visitors wait.
    */
   write(entry: Entry): Promise<unknown>
+  /**
+   * Records that money went back. One refund may be told several times and counts once.
+   *
+   * @param refund.amount - Whole base units.
+   * @throws RangeError when it does not fit the payment as it is known here; anything else is a failure, and it is told again.
+   */
+  refund?(challengeId: string, refund: { reference: string; amount: string }): Promise<unknown>
   /** Takes note of a challenge that goes out, without keeping anybody waiting. Left out, they are not noted. */
   issue?(entry: Entry): void
 }

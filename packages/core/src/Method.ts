@@ -5,8 +5,10 @@
  */
 import type * as Challenge from './Challenge.js'
 import type { Emitter } from './client/events.js'
-import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from './Outcome.js'
+import type { Outcome, Settled, Unmoved } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
+import type * as Refund from './Refund.js'
+import type { RouteOptions } from './server/route.js'
 import type { Store } from './Store.js'
 
 /** Any Standard Schema v1: zod, valibot, arktype, or an object with `~standard`. */
@@ -169,6 +171,8 @@ export type Presented<method extends Method = Method> = {
   signal: AbortSignal
   /** The server's store, for what this method must remember itself: budgets, attempts. Its keys are this method's own. */
   store: Store
+  /** `'after'` where the money is only to be set aside now: `settle` and `reconcile` say so by `Outcome.authorized`. */
+  capture: 'before' | 'after'
 }
 
 /** A proof's name for replay protection, with its own life in seconds when it is not for ever. */
@@ -179,7 +183,7 @@ export type Server<
   method extends Method = Method,
   options = Input<method['schema']['request']>,
 > = method & {
-  readonly defaults?: Partial<options> | undefined
+  readonly defaults?: Partial<options & RouteOptions> | undefined
   request?(options: options): RequestOf<method>
   readonly issued?: Issued<method> | undefined
   validate?(presented: Presented<method>): MaybePromise<unknown>
@@ -187,6 +191,9 @@ export type Server<
   replayKey?(presented: Presented<method> & { validated: unknown }): MaybePromise<ReplayKey>
   payer?(presented: Presented<method> & { validated: unknown }): MaybePromise<string | undefined>
   reconcile?(presented: Presented<method> & { attempt: unknown }): MaybePromise<Outcome>
+  capture?(presented: Presented<method> & { attempt: unknown }): MaybePromise<Outcome>
+  cancel?(presented: Presented<method> & { attempt: unknown }): MaybePromise<Outcome>
+  refund?(asked: Refund.Asked): MaybePromise<Refund.Refund | Unmoved>
   readonly grace?: number | undefined
   onRespond?(receipt: Receipt.Receipt, response: Response): Response | void
   readonly problems?: Problems | undefined
@@ -272,7 +279,13 @@ export type Issued<method extends Method = Method> = {
  * @param options.grace - Seconds for which a payment made in time may come late.
  * @param options.problems - Problem types of the method's own draft, for what core refuses.
  * @param options.reconcile - Finds out what became of an indeterminate settlement.
- * @throws TypeError when neither `verify` nor `settle` is given, or `settle` without `replayKey`.
+ * @param options.capture - Takes money that `settle` set aside. It may be asked again after a crash or a lost answer, and then
+ * tells what became of it.
+ * @param options.cancel - Lets go of it: rejected when the proof is of no use any more, unsettled when it is as good as before,
+ * settled when the money has been taken already.
+ * @param options.refund - Gives money back. It may be asked again, by the same `id`, and then makes no second refund.
+ * @throws TypeError when neither `verify` nor `settle` is given, `settle` without `replayKey`, or one of `capture` and
+ * `cancel` without the other.
  * @example
  * const server = Method.toServer(points, {
  *   async verify({ credential, challenge }) {
@@ -285,7 +298,7 @@ export function toServer<
   method extends Method,
   options = Input<method['schema']['request']>,
   validated = unknown,
-  const defaults extends Partial<options> = {},
+  const defaults extends Partial<options & RouteOptions> = {},
 >(
   method: method,
   options: toServer.Options<method, options, validated> & { defaults?: defaults | undefined },
@@ -299,6 +312,10 @@ export function toServer<
   if (settle && !verify && !options.replayKey)
     throw new TypeError(
       `Method "${method.name}" has \`settle\` without \`replayKey\`: without the proof's name one payment could buy twice.`,
+    )
+  if (!options.capture !== !options.cancel)
+    throw new TypeError(
+      `Method "${method.name}" must have both \`capture\` and \`cancel\`, or neither: money that is set aside is taken or let go.`,
     )
   const wire =
     request ??
@@ -317,9 +334,7 @@ export declare namespace toServer {
     request?: ((options: options) => RequestOf<method>) | undefined
     issued?: Issued<method> | undefined
     validate?:
-      | ((
-          presented: Presented<method>,
-        ) => MaybePromise<validated | Rejected | Unsettled | Indeterminate | false | null>)
+      | ((presented: Presented<method>) => MaybePromise<validated | Unmoved | false | null>)
       | undefined
     settle?:
       | ((
@@ -339,6 +354,13 @@ export declare namespace toServer {
     reconcile?:
       | ((presented: Presented<method> & { attempt: unknown }) => MaybePromise<Outcome>)
       | undefined
+    capture?:
+      | ((presented: Presented<method> & { attempt: unknown }) => MaybePromise<Outcome>)
+      | undefined
+    cancel?:
+      | ((presented: Presented<method> & { attempt: unknown }) => MaybePromise<Outcome>)
+      | undefined
+    refund?: ((asked: Refund.Asked) => MaybePromise<Refund.Refund | Unmoved>) | undefined
     /**
      * Seconds after a challenge's end within which its proofs are still judged, for methods whose payers pay before they ask
      * again (0). The method itself refuses what was paid too late.

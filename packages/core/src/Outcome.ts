@@ -1,5 +1,5 @@
 /**
- * What became of a payment: settled, rejected, or not known yet.
+ * What became of a payment: settled, set aside, rejected, or not known yet.
  *
  * @module
  */
@@ -16,6 +16,16 @@ export type Settled = {
   receipt?: Record<string, unknown> | undefined
   /** Anything the application may want to know of the settlement; never sent to the payer. */
   settlement?: unknown
+}
+
+/**
+ * The money is set aside, and nobody else can have it: `capture` takes it, `cancel` lets it go. For methods that have both, on
+ * routes that capture after their handler.
+ */
+export type Authorized = {
+  status: 'authorized'
+  /** What `capture` and `cancel` need to find the money again; JSON, kept in the store. */
+  attempt?: unknown
 }
 
 /** The money did not move, and this proof will not move it. `problem` is shown to the payer. */
@@ -37,7 +47,10 @@ export type Indeterminate = {
 /** The money certainly did not move, for a reason that is not the payer's: the same proof may be tried again. */
 export type Unsettled = { status: 'unsettled'; retryAfter?: number | undefined; cause?: unknown }
 
-export type Outcome = Settled | Rejected | Indeterminate | Unsettled
+/** Nothing moved, or nobody knows. */
+export type Unmoved = Rejected | Unsettled | Indeterminate
+
+export type Outcome = Settled | Authorized | Unmoved
 
 /**
  * Says that the money moved.
@@ -47,6 +60,16 @@ export type Outcome = Settled | Rejected | Indeterminate | Unsettled
  */
 export function settled(parameters: Omit<Settled, 'status'>): Settled {
   return { status: 'settled', ...parameters }
+}
+
+/**
+ * Says that the money is set aside.
+ *
+ * @example
+ * return Outcome.authorized({ attempt: { intent: intent.id } })
+ */
+export function authorized(parameters: Omit<Authorized, 'status'> = {}): Authorized {
+  return { status: 'authorized', ...parameters }
 }
 
 /**

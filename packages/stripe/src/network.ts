@@ -13,6 +13,19 @@ export type Intent = {
   amount: number
   currency: string
   metadata?: Readonly<Record<string, string>> | null
+  /** Smallest units that were captured. */
+  amount_received?: number
+  application_fee_amount?: number | null
+  transfer_data?: unknown
+}
+
+/** A refund, as far as it is looked at. */
+export type Refunded = {
+  id: string
+  /** Smallest units. */
+  amount: number
+  status: string | null
+  metadata?: Readonly<Record<string, string>> | null
 }
 
 /** A token as its seller sees it. */
@@ -34,7 +47,11 @@ export type Network = {
   /** Creates and confirms a PaymentIntent. */
   create(parameters: Parameters, asking: Asking): Promise<Intent>
   retrieve(id: string, asking: Asking): Promise<Intent>
+  capture(id: string, asking: Asking): Promise<Intent>
   cancel(id: string, asking: Asking): Promise<Intent>
+  refund(parameters: object, asking: Asking): Promise<Refunded>
+  /** All refunds of a PaymentIntent. */
+  refunds(intent: string, asking: Asking): Promise<readonly Refunded[]>
   /** Finds the PaymentIntent of an attempt, by its metadata. */
   find(attempt: string, asking: Asking): Promise<Intent | undefined>
   token(spt: string, asking: Asking): Promise<Granted>
@@ -47,11 +64,19 @@ export interface Client {
   readonly paymentIntents: {
     create(parameters: Parameters, options?: object): Promise<Intent>
     retrieve(id: string, parameters?: object, options?: object): Promise<Intent>
+    capture(id: string, parameters?: object, options?: object): Promise<Intent>
     cancel(id: string, parameters?: object, options?: object): Promise<Intent>
     search(
       parameters: { query: string },
       options?: object,
     ): PromiseLike<{ data: readonly Intent[] }>
+  }
+  readonly refunds: {
+    create(parameters: object, options?: object): Promise<Refunded>
+    list(
+      parameters: { payment_intent: string; limit: number; starting_after?: string },
+      options?: object,
+    ): PromiseLike<{ data: readonly Refunded[]; has_more: boolean }>
   }
   rawRequest(method: string, path: string, parameters?: object, options?: object): Promise<unknown>
 }
@@ -83,7 +108,11 @@ export function connect({ client, apiVersion = API_VERSION, timeout = 20_000 }: 
   return {
     create: async (parameters, asking) => (await intents()).create(parameters, withOptions(asking)),
     retrieve: async (id, asking) => (await intents()).retrieve(id, {}, withOptions(asking)),
+    capture: async (id, asking) => (await intents()).capture(id, {}, withOptions(asking)),
     cancel: async (id, asking) => (await intents()).cancel(id, {}, withOptions(asking)),
+    refund: async (parameters, asking) =>
+      (await load()).refunds.create(parameters, withOptions(asking)),
+    refunds: async (intent, asking) => listRefunds(await load(), intent, withOptions(asking)),
     async find(attempt, asking) {
       const query = `metadata['mpp_attempt']:'${attempt}'`
       const { data } = await (await intents()).search({ query }, withOptions(asking))
@@ -95,6 +124,25 @@ export function connect({ client, apiVersion = API_VERSION, timeout = 20_000 }: 
         await load()
       ).rawRequest('GET', path, undefined, withOptions(asking))) as Granted
     },
+  }
+}
+
+async function listRefunds(
+  { refunds }: Client,
+  intent: string,
+  options: object,
+): Promise<readonly Refunded[]> {
+  const all: Refunded[] = []
+  for (;;) {
+    const after = all.at(-1)?.id
+    const parameters = {
+      payment_intent: intent,
+      limit: 100,
+      ...(after && { starting_after: after }),
+    }
+    const page = await refunds.list(parameters, options)
+    all.push(...page.data)
+    if (!page.has_more) return all
   }
 }
 

@@ -31,16 +31,23 @@ const CARDS = [
   'pm_usBankAccount',
 ]
 
+/** When the money is taken. After the page, one page in five cannot be made, and no bank can be asked to set money aside. */
+type Way = 'before' | 'after'
+const WAYS: readonly Way[] = ['before', 'after']
+const pageOf = (way: Way) => (served: number) =>
+  new Response(null, { status: way === 'after' && served % 5 === 0 ? 500 : 200 })
+const cardOf = (way: Way, visitor: number): string =>
+  CARDS[visitor % (way === 'after' ? CARDS.length - 1 : CARDS.length)] as string
+
 /** One visitor: presents one credential, to either server or both at once, until it is answered. */
 async function visit(
   local: LocalStripe.Sandbox,
   shops: readonly Shop[],
-  { visitor, copies = 1 }: { visitor: number; copies?: number },
+  { way, visitor, copies = 1 }: { way: Way; visitor: number; copies?: number },
 ) {
   const pick = (tries: number) => shops[(visitor + tries) % shops.length] as Shop
   const challenge = challengeIn(await pick(0).ask())
-  const paymentMethod = CARDS[visitor % CARDS.length] as string
-  const spt = await grant(local, challenge, { paymentMethod })
+  const spt = await grant(local, challenge, { paymentMethod: cardOf(way, visitor) })
   const authorization = write(challenge, { spt })
   let [pages, refusals] = [0, 0]
   for (let tries = 0; tries < PATIENCE && pages + refusals === 0; tries++) {
@@ -64,14 +71,14 @@ async function settleBank(local: LocalStripe.Sandbox, spt: string): Promise<void
 }
 
 /** What must be so after any run. */
-function judge(local: LocalStripe.Sandbox, visits: readonly Visit[], shops: readonly Shop[]) {
+function judge(local: LocalStripe.Sandbox, visits: readonly Visit[]) {
   const paidBy = new Map(local.tokens.map(({ id, captured }) => [id, captured]))
   const wrong = visits.filter(
     ({ spt, pages, amount }) => paidBy.get(spt) !== BigInt(pages) * amount,
   )
   expect(wrong).toEqual([])
+  const served = visits.reduce((sum, { pages }) => sum + pages, 0)
   const delivered = visits.reduce((sum, { pages, amount }) => sum + BigInt(pages) * amount, 0n)
-  const served = shops.reduce((sum, shop) => sum + shop.served(), 0)
   const { sum, count } = local.captured['usd'] ?? { sum: 0n, count: 0 }
   expect([sum, count]).toEqual([delivered, served])
   expect(visits.filter(({ pages, refusals }) => pages + refusals !== 1)).toEqual([])
@@ -81,43 +88,56 @@ function judge(local: LocalStripe.Sandbox, visits: readonly Visit[], shops: read
 type Visit = Awaited<ReturnType<typeof visit>>
 
 /** Two servers with one store for each of two prices, so that a payment for one is none for the other. */
-function openAll(local: LocalStripe.Sandbox) {
+function openAll(local: LocalStripe.Sandbox, way: Way) {
   const store = Store.memory()
-  const open = (amount: string) => openShop(local, { store, route: { amount } })
+  const open = (amount: string) =>
+    openShop(local, { store, capture: way, route: { amount }, page: pageOf(way) })
   return ['0.50', '1.23'].map((amount) => [open(amount), open(amount)] as const)
 }
 
-test(`${VISITORS} visitors of two servers: to the cent a page for a payment (seed ${SEED})`, async () => {
-  await using local = await LocalStripe.start({ quiet: true })
-  const prices = openAll(local)
-  using chaos = local.chaos({ seed: SEED, rate: RATE })
-  const visitors: Visit[] = []
-  // One after another: the same seed then strikes the same calls.
-  for (let visitor = 0; visitor < VISITORS; visitor++)
-    visitors.push(await visit(local, prices[visitor % 2] ?? [], { visitor }))
+test.each(WAYS)(
+  `${VISITORS} visitors of two servers, captured %s the page: to the cent a page for a payment (seed ${SEED})`,
+  async (way) => {
+    await using local = await LocalStripe.start({ quiet: true })
+    const prices = openAll(local, way)
+    using chaos = local.chaos({ seed: SEED, rate: RATE })
+    const visitors: Visit[] = []
+    // One after another: the same seed then strikes the same calls.
+    for (let visitor = 0; visitor < VISITORS; visitor++)
+      visitors.push(await visit(local, prices[visitor % 2] ?? [], { way, visitor }))
 
-  console.log(
-    `seed ${SEED}: ${chaos.hits} of ${chaos.sequence.length} calls struck, ${digest(chaos.sequence)}`,
-  )
-  const { served, sum, count } = judge(local, visitors, prices.flat())
-  console.log(`seed ${SEED}: ${served} pages for ${count} payments, ${sum} cents`)
-  // The troubles were real, and did not stop the trade.
-  expect(served).toBeGreaterThan(VISITORS / 2)
-  for (const kind of ['error', 'late', 'lost', 'outage', 'rate limit', 'refused'])
-    expect(chaos.sequence).toContain(kind)
-}, 600_000)
+    console.log(
+      `seed ${SEED}: ${chaos.hits} of ${chaos.sequence.length} calls struck, ${digest(chaos.sequence)}`,
+    )
+    const { served, sum, count } = judge(local, visitors)
+    if (way === 'before')
+      expect(prices.flat().reduce((all, shop) => all + shop.served(), 0)).toBe(served)
+    console.log(
+      `seed ${SEED}, captured ${way}: ${served} pages for ${count} payments, ${sum} cents`,
+    )
+    // The troubles were real, and did not stop the trade.
+    expect(served).toBeGreaterThan(VISITORS * 0.4)
+    for (const kind of ['error', 'late', 'lost', 'outage', 'rate limit', 'refused'])
+      expect(chaos.sequence).toContain(kind)
+  },
+  600_000,
+)
 
-test(`50 visitors at once, each twice at the same moment (seed ${SEED})`, async () => {
-  await using local = await LocalStripe.start({ quiet: true, latency: 5 })
-  const prices = openAll(local)
-  using _ = local.chaos({ seed: SEED, rate: RATE })
-  const visits = await Promise.all(
-    Array.from({ length: 50 }, (__, at) =>
-      visit(local, prices[at % 2] ?? [], { visitor: at, copies: 2 }),
-    ),
-  )
-  judge(local, visits, prices.flat())
-}, 120_000)
+test.each(WAYS)(
+  `50 visitors at once, captured %s the page, each twice at the same moment (seed ${SEED})`,
+  async (way) => {
+    await using local = await LocalStripe.start({ quiet: true, latency: 5 })
+    const prices = openAll(local, way)
+    using _ = local.chaos({ seed: SEED, rate: RATE })
+    const visits = await Promise.all(
+      Array.from({ length: 50 }, (__, at) =>
+        visit(local, prices[at % 2] ?? [], { way, visitor: at, copies: 2 }),
+      ),
+    )
+    judge(local, visits)
+  },
+  120_000,
+)
 
 /** Names a run: the same seed has the same. */
 const digest = (sequence: readonly string[]): string =>

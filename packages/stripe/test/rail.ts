@@ -33,13 +33,11 @@ async function start() {
   }
 }
 
-const CREATE = 'POST /v1/payment_intents'
-
 /** `stripe` asks once more by itself when a connection is lost. */
 const FAULTS: Record<Fault, LocalStripe.StripeFault> = {
-  'before-settle': { call: CREATE, fail: 'drop', times: 2 },
-  'after-settle': { call: CREATE, fail: 'drop', executed: true, times: 2 },
-  hang: { call: CREATE, fail: 'hang', times: 1 },
+  'before-settle': { fail: 'drop', times: 2 },
+  'after-settle': { fail: 'drop', executed: true, times: 2 },
+  hang: { fail: 'hang', times: 1 },
 }
 
 /** The fixture of the conformance suite. */
@@ -89,7 +87,12 @@ export async function createRail() {
         bad('a secret key for a token', 'sk_test_1', 'malformed-credential'),
       ]
     },
-    fault: (kind) => void local.fault(FAULTS[kind]),
+    fault(kind) {
+      const isHeld = local.paymentIntents.at(-1)?.status === 'requires_capture'
+      const call = `POST /v1/payment_intents${isHeld ? '/:id/capture' : ''}` as const
+      local.fault({ ...FAULTS[kind], call })
+    },
+    refunded: () => local.refunds.length,
     settled: () => Object.values(local.captured).reduce((sum, { count }) => sum + count, 0),
     stop: () => local.stop(),
   } satisfies Rail<typeof charge>

@@ -99,10 +99,12 @@ describe('one token buys one page', () => {
     const client = connect(local)
     const replaying = openShop(local, {
       client: {
+        refunds: client.refunds,
         rawRequest: (...call: Parameters<typeof client.rawRequest>) => client.rawRequest(...call),
         paymentIntents: {
           create: () => client.paymentIntents.retrieve(paid?.id ?? ''),
           retrieve: (id) => client.paymentIntents.retrieve(id),
+          capture: (id) => client.paymentIntents.capture(id),
           cancel: (id) => client.paymentIntents.cancel(id),
           search: (query) => client.paymentIntents.search(query),
         },
@@ -120,6 +122,7 @@ describe('one token buys one page', () => {
       store,
       config,
       client: {
+        refunds: client.refunds,
         rawRequest: (...call: Parameters<typeof client.rawRequest>) => client.rawRequest(...call),
         paymentIntents: {
           async create(parameters, options) {
@@ -127,6 +130,7 @@ describe('one token buys one page', () => {
             return new Promise<never>(() => undefined)
           },
           retrieve: (id) => client.paymentIntents.retrieve(id),
+          capture: (id) => client.paymentIntents.capture(id),
           cancel: (id) => client.paymentIntents.cancel(id),
           search: (query) => client.paymentIntents.search(query),
         },

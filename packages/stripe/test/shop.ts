@@ -19,8 +19,10 @@ export const CREATE = 'POST /v1/payment_intents'
 
 export type Options = Partial<paid.charge.Options> & {
   store?: Store.Store
-  route?: Partial<paid.charge.Route>
+  route?: Partial<paid.charge.Route> & { capture?: 'before' | 'after' }
   config?: Partial<Parameters<typeof Mpp.create>[0]>
+  /** Instead of a page that says how many were served, itself among them. */
+  page?: (served: number) => Response | Promise<Response>
 }
 
 /** The real package, talking to a local Stripe. */
@@ -30,7 +32,7 @@ export const connect = (local: LocalStripe.Sandbox, key = local.secretKey) =>
 /** Opens a shop of one page for half a dollar. */
 export function openShop(
   local: LocalStripe.Sandbox,
-  { store = Store.memory(), route, config, ...options }: Options = {},
+  { store = Store.memory(), route, config, page: make, ...options }: Options = {},
 ) {
   const { networkId } = local
   const method = paid.charge({ client: connect(local), networkId, ...options })
@@ -38,7 +40,10 @@ export function openShop(
   const told: { name: string; cause?: unknown }[] = []
   for (const name of EVENTS) mpp.on(name, (event) => void told.push({ ...event, name }))
   let served = 0
-  const page = mpp.charge({ amount: '0.50', ...route })(() => Response.json({ page: ++served }))
+  const page = mpp.charge({ amount: '0.50', ...route })(() => {
+    served++
+    return make ? make(served) : Response.json({ page: served })
+  })
   return {
     mpp,
     page,
@@ -57,6 +62,8 @@ const EVENTS = [
   'settled',
   'delivered',
   'replayed',
+  'canceled',
+  'refunded',
   'rejected',
   'indeterminate',
   'offer-failed',

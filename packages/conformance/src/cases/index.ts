@@ -11,6 +11,7 @@ import { consent } from './client/consent.js'
 import { payment } from './client/payment.js'
 import { reading } from './client/reading.js'
 import { binding as methodBinding } from './method/binding.js'
+import { capture } from './method/capture.js'
 import { challenge as methodChallenge } from './method/challenge.js'
 import { concurrency } from './method/concurrency.js'
 import { idempotency } from './method/idempotency.js'
@@ -18,6 +19,7 @@ import { operator } from './method/operator.js'
 import { proof } from './method/proof.js'
 import { receipt as methodReceipt } from './method/receipt.js'
 import { recovery } from './method/recovery.js'
+import { refund } from './method/refund.js'
 import { replay } from './method/replay.js'
 import { verdict } from './method/verdict.js'
 import { binding } from './wire/binding.js'
@@ -55,6 +57,8 @@ export function methodCases(options: { copies?: number } = {}): readonly Case<Be
     ...replay,
     ...concurrency(options),
     ...recovery,
+    ...capture,
+    ...refund,
     ...methodReceipt,
     ...idempotency,
     ...operator,

@@ -36,7 +36,9 @@ export function createBank() {
   return {
     /** Makes the next call to the bank fail. */
     fail: network.fail,
-    moves: ledger.count,
+    /** How many payments the shop has got, and how many it has given back. */
+    moves: () => ledger.count() - ledger.refunds(),
+    refunds: ledger.refunds,
     balance: (name: string) => balances.get(name),
     /** Signs as a customer. */
     sign: (name: string, text: string) =>
@@ -55,6 +57,9 @@ export function createBank() {
     transfer: (order: Order) => network.call(() => ledger.move(order)),
     /** Finds a transfer by its memo. */
     find: async (memo: string) => ledger.find(memo),
+    /** What a transfer was, by its reference, and what the shop has given back of it. */
+    look: ledger.look,
+    ...createHolds(balances, ledger.move, network),
     ...createTokens(ledger.move, network),
     ...createInvoices(ledger.move, network),
   }
@@ -66,11 +71,20 @@ type Network = ReturnType<typeof createNetwork>
 
 function createLedger(balances: Map<string, bigint>) {
   const references = new Map<string, string>()
+  const orders = new Map<string, Order>()
+  const made = () => [...orders.values()]
   let count = 0
   return {
     count: () => count,
+    refunds: () => made().filter(({ from }) => from === 'shop').length,
+    look(reference: string) {
+      const order = orders.get(reference)
+      const back = made().filter(({ memo }) => memo.startsWith(`back/${reference}/`))
+      return order && { order, back: back.reduce((sum, { amount }) => sum + amount, 0n) }
+    },
     find: (memo: string) => references.get(memo),
-    move({ from, to, amount, memo }: Order): string {
+    move(order: Order): string {
+      const { from, to, amount, memo } = order
       const balance = balances.get(from) ?? 0n
       if (amount > balance) throw new BankRefusal('insufficient funds')
       balances.set(from, balance - amount)
@@ -78,6 +92,7 @@ function createLedger(balances: Map<string, bigint>) {
       count += 1
       const reference = `move-${count}`
       references.set(memo, reference)
+      orders.set(reference, order)
       return reference
     },
   }
@@ -102,6 +117,43 @@ function createNetwork() {
 }
 
 const failure = () => Object.assign(new Error('connection reset'), { code: 'ECONNRESET' })
+
+/** Money that is set aside: a customer cannot spend it, and the shop does not have it yet. */
+function createHolds(balances: Map<string, bigint>, move: Move, network: Network) {
+  const holds = new Map<string, Order>()
+  const take = (from: string, amount: bigint) => {
+    const balance = balances.get(from) ?? 0n
+    if (amount > balance) throw new BankRefusal('insufficient funds')
+    balances.set(from, balance - amount)
+  }
+  const free = (memo: string): Order => {
+    const order = holds.get(memo)
+    if (!order) throw new BankRefusal('nothing is set aside')
+    balances.set(order.from, (balances.get(order.from) ?? 0n) + order.amount)
+    return order
+  }
+  return {
+    hold: (order: Order) =>
+      network.call(() => {
+        take(order.from, order.amount)
+        holds.set(order.memo, order)
+      }),
+    isHeld: (memo: string) => holds.has(memo),
+    /** Moves what was set aside. */
+    capture: (memo: string) =>
+      network.call(() => {
+        const order = free(memo)
+        holds.delete(memo)
+        return move(order)
+      }),
+    /** Gives it free. */
+    release: (memo: string) =>
+      network.call(() => {
+        free(memo)
+        holds.delete(memo)
+      }),
+  }
+}
 
 /** Bearer tokens of a fixed worth, each redeemed once. */
 function createTokens(move: Move, network: Network) {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Method, Outcome } from '@polyrail/core'
+import { Method, Outcome, type Refund } from '@polyrail/core'
 import type { Rail } from '../rail.js'
 import { createBank, type Bank } from './bank.js'
 import { strings } from './schema.js'
@@ -20,8 +20,8 @@ export const method = Method.from({
 type Presented = Method.Presented<typeof method>
 
 /**
- * The split form in full: `validate` judges the signature, `settle` moves the money, `replayKey`
- * names the order, and `reconcile` looks it up at the bank.
+ * The split form in full: `validate` judges the signature, `settle` moves the money or sets it aside, `replayKey`
+ * names the order, and `reconcile` looks it up at the bank; `capture` and `cancel` end what was set aside, and `refund` gives back.
  *
  * @example
  * conformance(reference.order())
@@ -64,6 +64,7 @@ export function order(): Rail<typeof method> & { bank: Bank } {
     },
     fault: bank.fail,
     settled: bank.moves,
+    refunded: bank.refunds,
     patience: 300,
   }
 }
@@ -83,18 +84,49 @@ function createServer(bank: Bank) {
     // The signature names the challenge, so the order dies with it.
     replayKey: (presented) => ({ key: memoOf(presented), ttl: 900 }),
     payer: ({ credential }) => credential.payload.payer,
-    async settle({ challenge: { request }, credential: { payload }, validated }) {
+    async settle({ challenge: { request }, credential: { payload }, validated, capture }) {
       const amount = BigInt(request.amount)
       const order = { from: payload.payer, to: request.recipient, amount, memo: validated.memo }
-      return { reference: await bank.transfer(order) }
+      if (capture !== 'after') return { reference: await bank.transfer(order) }
+      await bank.hold(order)
+      return Outcome.authorized()
     },
     async reconcile(presented) {
-      const reference = await bank.find(memoOf(presented))
-      return reference === undefined
-        ? Outcome.unsettled({ retryAfter: 1 })
-        : Outcome.settled({ reference })
+      const memo = memoOf(presented)
+      const reference = await bank.find(memo)
+      if (reference !== undefined) return Outcome.settled({ reference })
+      return bank.isHeld(memo) ? Outcome.authorized() : Outcome.unsettled({ retryAfter: 1 })
     },
+    async capture(presented) {
+      const memo = memoOf(presented)
+      const reference = (await bank.find(memo)) ?? (await bank.capture(memo))
+      return Outcome.settled({ reference })
+    },
+    async cancel(presented) {
+      const memo = memoOf(presented)
+      const reference = await bank.find(memo)
+      if (reference !== undefined) return Outcome.settled({ reference })
+      await bank.release(memo)
+      return Outcome.rejected('verification-failed', { detail: 'The order was not carried out.' })
+    },
+    refund: (asked) => refund(bank, asked),
   })
+}
+
+async function refund(bank: Bank, asked: Refund.Asked): Promise<Refund.Refund | Outcome.Unmoved> {
+  const { reference } = asked.payment
+  const { order, back } = bank.look(reference) ?? {}
+  if (!order) return Outcome.rejected('verification-failed', { detail: 'No such order.' })
+  const memo = `back/${reference}/${asked.id}`
+  const made = await bank.find(memo)
+  const left = order.amount - (back ?? 0n)
+  if (made !== undefined)
+    return { reference: made, amount: bank.look(made)?.order.amount ?? 0n, left }
+  const amount = asked.amount ?? left
+  if (amount > left || left === 0n)
+    return Outcome.rejected('verification-failed', { detail: 'Less is left of this order.' })
+  const given = await bank.transfer({ from: order.to, to: order.from, amount, memo })
+  return { reference: given, amount, left: left - amount }
 }
 
 function createClient(bank: Bank) {

@@ -6,7 +6,9 @@
 import type * as Challenge from '../Challenge.js'
 import type * as Errors from '../Errors.js'
 import type { Price } from '../Method.js'
+import type { Outcome } from '../Outcome.js'
 import type * as Receipt from '../Receipt.js'
+import type * as Refund from '../Refund.js'
 
 type Where = { method: string; url: string }
 type Attempt = Where & {
@@ -35,10 +37,14 @@ export type Events = {
   delivered: Paid
   /** Paid, and the answer failed: it is owed, and the same credential may come for it. */
   owed: Paid & { cause?: unknown }
+  /** The application made no good answer, and the money that was set aside for it was let go; or what else its outcome says. */
+  canceled: Attempt & { outcome: Outcome['status']; cause?: unknown }
   /** The recorded answer was given again. */
   replayed: Where & { challengeId: string }
   /** A settlement was known only after its visitor had been told that nobody knows. It is recorded. */
   late: Omit<Paid, keyof Where>
+  /** Money went back. */
+  refunded: { payment: Refund.Payment; refund: Refund.Refund }
   /** A credential was refused; with its challenge when that is one of this route. */
   rejected: Where & {
     problem: Errors.Problem

@@ -5,17 +5,10 @@
  */
 import type * as Challenge from '../Challenge.js'
 import type * as Errors from '../Errors.js'
-import * as Receipt from '../Receipt.js'
-import { isThenable } from './deadline.js'
-import { keepLease } from './lease.js'
+import type * as Receipt from '../Receipt.js'
+import { conclude, deliver, deliverHeld, respond } from './deliver.js'
 import type { Offer } from './route.js'
-import { describe, serve, type PaidVisit, type Verdict } from './serve.js'
-import { keep, readAnswer } from './steps/answer.js'
-import { advance } from './steps/claim.js'
-import { tryEnter } from './steps/enter.js'
-import { delivered, owed, type PaymentRecord } from './steps/record.js'
-import { addHeaders, attachReceipt, type Carrier } from './steps/respond.js'
-import { passOn } from './stream.js'
+import { serve, type PaidVisit, type Verdict } from './serve.js'
 import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
 
 /** Not paid for: send `challenge` and do nothing else. */
@@ -86,7 +79,22 @@ export function createHandler(offers: readonly Offer[]): Handler {
 
 /** Asks whether a request is paid for. */
 async function check(offers: readonly Offer[], inbound: Inbound): Promise<Payment> {
-  return toPayment(await serve(offers, inbound))
+  return toPayment(await serveBefore(offers, inbound))
+}
+
+/**
+ * Serves a visit of the plain form, which does not hear how its application ends.
+ *
+ * @throws TypeError when the route is to capture after it.
+ */
+export async function serveBefore(offers: readonly Offer[], inbound: Inbound): Promise<Verdict> {
+  for (const { method, options } of offers)
+    if (options.capture === 'after')
+      throw new TypeError(
+        `${method.name}/${method.intent}: \`capture: 'after'\` needs the handler inside, mpp.charge({ … })(handler), to hear how it ends.`,
+      )
+  const visited = await serve(offers, inbound)
+  return visited.status === 'authorized' ? visited.capture() : visited
 }
 
 /** What a verdict means to the application. */
@@ -140,54 +148,6 @@ function createPaid(visit: PaidVisit): Paid {
   }
 }
 
-/** Closes the payment with the answer that goes out; one of 400 and above leaves it owed. */
-export function conclude<answer>(
-  visit: PaidVisit,
-  status: number,
-  answer: () => answer,
-): answer | undefined {
-  const { lease, isDelivered } = visit
-  try {
-    if (status >= 400) return undefined
-    const last = answer()
-    visit.isDelivered = true
-    return last
-  } finally {
-    if (!isDelivered)
-      void close(visit, visit.isDelivered ? delivered(lease.record) : owed(lease.record))
-  }
-}
-
-export function respond(visit: PaidVisit, response: Response): Response {
-  const receipted = attachReceipt(response, Receipt.serialize(visit.receipt))
-  const last = visit.bound.offer.method.onRespond ? showRail(visit, receipted) : receipted
-  tellDelivered(visit)
-  return last
-}
-
-/** The rail's last look. The payer has paid by now: whatever the hook does, there is an answer. */
-function showRail({ bound, receipt }: PaidVisit, response: Response): Response {
-  const { method, kernel } = bound.offer
-  const tell = (cause: unknown): void => kernel.events.emit('error', () => ({ cause }))
-  try {
-    const shown: unknown = method.onRespond?.(receipt, response)
-    if (isThenable(shown)) void shown.then(undefined, tell)
-    else if (isResponse(shown)) return shown
-  } catch (cause) {
-    tell(cause)
-  }
-  return response
-}
-
-/** Like `respond`, for headers on their way out of a rail that wants no look at the response. */
-export function respondWith(visit: PaidVisit, headers: Carrier): void {
-  addHeaders(headers, Receipt.serialize(visit.receipt))
-  tellDelivered(visit)
-}
-
-const tellDelivered = ({ bound, receipt, inbound }: PaidVisit): void =>
-  bound.offer.kernel.events.emit('delivered', () => ({ ...describe(bound, inbound), receipt }))
-
 /** Puts the payment in front of the application's function. */
 function guard<rest extends unknown[], request extends Request>(
   offers: readonly Offer[],
@@ -198,6 +158,8 @@ function guard<rest extends unknown[], request extends Request>(
     switch (verdict.status) {
       case 'paid':
         return deliver(verdict, () => application(inbound.request() as request, ...rest))
+      case 'authorized':
+        return deliverHeld(verdict, () => application(inbound.request() as request, ...rest))
       case 'free':
         return application(inbound.request() as request, ...rest)
       default:
@@ -209,60 +171,4 @@ function guard<rest extends unknown[], request extends Request>(
     return isResponse(response) ? response : toResponse(response)
   }
   return Object.assign(guarded, { [ANSWER]: answer })
-}
-
-/**
- * Runs the application and records its answer before it goes out. Whatever goes wrong in it leaves
- * the payment owed: the same credential runs it again.
- */
-async function deliver(
-  visit: PaidVisit,
-  application: () => Response | Promise<Response>,
-): Promise<Response | Reply> {
-  const { lease } = visit
-  const { maxAnswerBytes, deadlines } = lease.kernel
-  const stop = keepLease(lease)
-  try {
-    const response = await application()
-    const good = response.status < 400
-    const read = good ? await readAnswer(respond(visit, response), maxAnswerBytes) : response
-    if ('pull' in read)
-      return passOn(read, deadlines.lease / 2, (broken) => endStream(visit, stop, broken))
-    await stop()
-    await close(visit, isResponse(read) ? owed(lease.record) : delivered(lease.record, keep(read)))
-    return read
-  } catch (cause) {
-    await stop()
-    await close(visit, owed(lease.record), cause)
-    throw cause
-  }
-}
-
-/** What broke off is owed whole. */
-async function endStream(
-  visit: PaidVisit,
-  stop: () => Promise<void> | undefined,
-  broken: { cause: unknown } | undefined,
-): Promise<void> {
-  const { lease } = visit
-  await stop()
-  await close(visit, broken ? owed(lease.record) : delivered(lease.record), broken?.cause)
-  if (broken) lease.kernel.events.emit('error', () => broken)
-}
-
-/** Ends the visit's hold on the payment. What cannot be recorded now must not cost the visitor the answer. */
-function close(visit: PaidVisit, next: PaymentRecord, cause?: unknown): Promise<unknown> {
-  const { bound, lease, inbound, receipt } = visit
-  const { events, ledger } = lease.kernel
-  const isDelivered = next.state === 'delivered'
-  if (!isDelivered) events.emit('owed', () => ({ ...describe(bound, inbound), receipt, cause }))
-  const closing = advance(lease, next)
-  // After the store: what the ledger calls delivered is.
-  const entered =
-    isDelivered && ledger
-      ? closing.then((held) =>
-          held ? tryEnter({ bound, key: lease.key }, 'delivered') : undefined,
-        )
-      : closing
-  return entered.catch((cause: unknown) => events.emit('error', () => ({ cause })))
 }

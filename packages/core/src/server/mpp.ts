@@ -4,10 +4,13 @@
  * @module
  */
 import type * as Method from '../Method.js'
+import type { Receipt } from '../Receipt.js'
+import type { Payment, Refund } from '../Refund.js'
 import { compose as composeHandlers } from './compose.js'
 import { createKernel, type Config, type Kernel } from './config.js'
 import type { Emitter } from './events.js'
 import { createHandler, type Handler } from './handler.js'
+import { refund as refundPayment } from './refund.js'
 import { createOffer, type RouteOptions } from './route.js'
 
 export { toNodeListener } from './node.js'
@@ -45,6 +48,8 @@ export type Mpp<methods> = {
   readonly realm: string
   /** Offers several rails, a price each, on one route. */
   compose(...parts: readonly Composable<methods>[]): Handler
+  /** Gives the money of a payment back, or a part of it: each refund once. For rails that can. */
+  refund(receipt: Receipt | Payment | string, options?: refundPayment.Options): Promise<Refund>
   /** Listens to an event; returns how to stop. */
   on: Emitter['on']
 } & {
@@ -79,6 +84,8 @@ export function create<const methods extends readonly (AnyServer | readonly AnyS
     ...routesByName(kernel),
     realm: kernel.realm,
     on: kernel.events.on,
+    refund: (receipt: Receipt | Payment | string, options?: refundPayment.Options) =>
+      refundPayment(kernel, receipt, options),
     compose: (...parts: readonly Part[]) =>
       composeHandlers(...parts.map((part) => toHandler(kernel, part))),
   }
@@ -90,7 +97,7 @@ type Part = Handler | readonly [string | Method.Server, Options]
 type AnyRoute = (options: Options) => Handler
 
 /** What an Mpp has already; with a `then` it would be taken for a promise. */
-const RESERVED = ['compose', 'on', 'realm', 'then']
+const RESERVED = ['compose', 'on', 'realm', 'refund', 'then']
 
 function routeOf(kernel: Kernel, method: Method.Server): AnyRoute {
   return (options) => createHandler([createOffer(kernel, method, options ?? {})])

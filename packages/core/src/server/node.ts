@@ -4,19 +4,18 @@
  * @module
  */
 import { problem } from '../Errors.js'
+import { conclude, respond, respondWith } from './deliver.js'
 import { forward } from './forward.js'
 import {
   ANSWER,
-  conclude,
   OFFERS,
-  respond,
-  respondWith,
+  serveBefore,
   toPayment,
   type Guarded,
   type Handler,
   type Payment,
 } from './handler.js'
-import { serve, type PaidVisit, type Verdict } from './serve.js'
+import type { PaidVisit, Verdict } from './serve.js'
 import type { Carrier } from './steps/respond.js'
 import {
   BODY_WAS_READ,
@@ -112,7 +111,7 @@ async function guardNode(
 ): Promise<Payment> {
   const inbound = fromNode(request)
   const verdict: Verdict = inbound
-    ? await serve(handler[OFFERS], inbound)
+    ? await serveBefore(handler[OFFERS], inbound)
     : { status: 'answered', reply: BAD_REQUEST }
   const payment = toPayment(verdict)
   if (payment.reply) await send(response, payment.reply)

@@ -19,6 +19,11 @@ export type RouteOptions = {
   meta?: Record<string, string> | undefined
   /** The route's name, where the path is not it. */
   scope?: string | undefined
+  /**
+   * When the money is taken: `'before'` the handler runs, or `'after'` it, and only for an answer below 400; until then it is
+   * set aside. For rails that can, in the wrapped form (`'before'`).
+   */
+  capture?: 'before' | 'after' | undefined
   /** Opt out of binding the payment to this route or to the request body. Both are bound by default. */
   bind?: { scope?: boolean | undefined; body?: boolean | undefined } | undefined
 }
@@ -38,7 +43,7 @@ export type Offer = {
 /** Seconds that a challenge of this offer lives. */
 export const lifeOf = ({ kernel, options }: Offer): number => options.expires ?? kernel.expires
 
-const ROUTE_KEYS = new Set(['description', 'expires', 'meta', 'scope', 'bind'])
+const ROUTE_KEYS = new Set(['description', 'expires', 'meta', 'scope', 'capture', 'bind'])
 
 /**
  * Prepares a rail's offer for a route.
@@ -48,9 +53,10 @@ const ROUTE_KEYS = new Set(['description', 'expires', 'meta', 'scope', 'bind'])
  * the route is defined and not at its first visitor.
  */
 export function createOffer(kernel: Kernel, method: Server, given: Record<string, unknown>): Offer {
-  const options: Record<string, unknown> = { ...method.defaults }
+  const options: Record<string, unknown> = {}
   const route: Record<string, unknown> = {}
-  for (const key in given) (ROUTE_KEYS.has(key) ? route : options)[key] = given[key]
+  for (const said of [method.defaults ?? {}, given] as Record<string, unknown>[])
+    for (const key in said) (ROUTE_KEYS.has(key) ? route : options)[key] = said[key]
   const request = checkRequest(method, method.request ? method.request(options) : options)
   const encoded = PaymentRequest.serialize(request)
   return {
@@ -59,7 +65,7 @@ export function createOffer(kernel: Kernel, method: Server, given: Record<string
     request: deepFreeze(request),
     encoded,
     head: `realm="${Challenge.quote(kernel.realm)}", method="${method.name}", intent="${method.intent}", request="`,
-    options: checkRoute(route),
+    options: checkRoute(method, route),
   }
 }
 
@@ -94,9 +100,15 @@ const describeIssue = (issue: { message: string; path?: unknown }): string => {
   return path ? `${path}: ${issue.message}` : issue.message
 }
 
-function checkRoute(route: RouteOptions): RouteOptions {
+function checkRoute(method: Server, route: RouteOptions): RouteOptions {
   if (route.expires !== undefined && !(route.expires >= 1 && route.expires <= 86_400))
     throw new TypeError('expires must be seconds, from 1 to 86,400.')
+  if (![undefined, 'before', 'after'].includes(route.capture))
+    throw new TypeError("capture must be 'before' or 'after'.")
+  if (route.capture === 'after' && !method.capture)
+    throw new TypeError(
+      `${method.name}/${method.intent} takes the money at once and cannot capture it after the handler: leave out \`capture: 'after'\` on this rail.`,
+    )
   for (const key in route.meta)
     if (key === 'nonce' || key === 'scope' || typeof route.meta[key] !== 'string')
       throw new TypeError(

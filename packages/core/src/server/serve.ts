@@ -12,13 +12,14 @@ import { priceOf } from './price.js'
 import type { Offer } from './route.js'
 import { replay } from './steps/answer.js'
 import { bind, type Bound } from './steps/bind.js'
+import { cancel, capture as take, type Held } from './steps/authorization.js'
 import { capture, isRefusal, refuse, type Captured, type Refusal } from './steps/capture.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { cameInTime, isInGrace, remember } from './steps/late.js'
 import { inWordsOf } from './steps/problem.js'
 import { tryEnter } from './steps/enter.js'
 import { judge, present, type Judged, type Presentation } from './steps/judge.js'
-import type { PaymentRecord } from './steps/record.js'
+import type { Answer, PaymentRecord } from './steps/record.js'
 import { replyWith } from './steps/respond.js'
 import { settle } from './steps/settle.js'
 import type { Inbound, Reply } from './transport.js'
@@ -26,12 +27,15 @@ import type { Inbound, Reply } from './transport.js'
 /** What a visit comes to. */
 export type Verdict =
   | { status: 'free' }
-  | { status: 'refused'; reply: Reply; problem: Errors.Problem }
   | { status: 'answered'; reply: Reply }
-  | ({ status: 'paid' } & PaidVisit)
+  | Refused
+  | PaidVisit
+
+type Refused = { status: 'refused'; reply: Reply; problem: Errors.Problem }
 
 /** A settled payment whose resource is still owed. */
 export type PaidVisit = {
+  status: 'paid'
   bound: Bound
   lease: Lease
   receipt: Receipt
@@ -41,12 +45,25 @@ export type PaidVisit = {
   isDelivered: boolean
 }
 
+/** A payment whose money is set aside until its answer is made. */
+export type HeldVisit = {
+  status: 'authorized'
+  lease: Lease
+  /** Takes the money for an answer, which is kept where it is given. */
+  capture(answer?: Answer): Promise<PaidVisit | Refused>
+  /** Lets the money go, because of what went wrong. */
+  cancel(cause?: unknown): Promise<void>
+}
+
 /**
  * Takes a request through every step up to the application.
  *
  * @throws TypeError when the application read the body first: the only misuse that shows this late.
  */
-export function serve(offers: readonly Offer[], inbound: Inbound): Verdict | Promise<Verdict> {
+export function serve(
+  offers: readonly Offer[],
+  inbound: Inbound,
+): Verdict | Promise<Verdict | HeldVisit> {
   if ((offers[0] as Offer).kernel.free.has(inbound.method)) return { status: 'free' }
   const capturing = capture(offers, inbound)
   return capturing instanceof Promise
@@ -58,13 +75,23 @@ function answer(
   offers: readonly Offer[],
   captured: Captured | Refusal,
   inbound: Inbound,
-): Verdict | Promise<Verdict> {
+): Verdict | Promise<Verdict | HeldVisit> {
   if (isRefusal(captured))
     return refused(offers, captured, { inbound, body: undefined, bound: undefined })
   const { token, body } = captured
   const visit: Asked = { inbound, body, bound: undefined }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
-  return pay(offers, token, visit).then(
+  return orRefuse(offers, visit, pay(offers, token, visit))
+}
+
+/** What cannot be recorded now is the store's fault, and the same credential may come again. */
+function orRefuse<paid extends Verdict | HeldVisit>(
+  offers: readonly Offer[],
+  visit: Asked,
+  paying: Promise<paid | Refusal>,
+): Promise<paid | Refused> {
+  const { inbound } = visit
+  return paying.then(
     (paid) => (isRefusal(paid) ? refused(offers, paid, visit) : paid),
     (cause: unknown) => {
       const { events } = (offers[0] as Offer).kernel
@@ -81,7 +108,7 @@ async function pay(
   offers: readonly Offer[],
   token: string,
   visit: Asked,
-): Promise<Verdict | Refusal> {
+): Promise<Verdict | HeldVisit | Refusal> {
   const { inbound } = visit
   const bound = bind(offers, token, visit)
   if (isRefusal(bound)) return bound
@@ -104,10 +131,57 @@ async function pay(
   }))
   // What an earlier visit settled is only owed.
   if (isSettled) return owe(bound, claimed.lease, { inbound })
-  const settled = await settle(bound, presentation, claimed)
-  if (isRefusal(settled)) return settled
-  giveBack(bound.offer.method, client)
-  return owe(bound, claimed.lease, { inbound, settled })
+  const paid = await takeMoney(offers, { bound, presentation, ...claimed }, visit)
+  if (!isRefusal(paid)) giveBack(bound.offer.method, client)
+  return paid
+}
+
+/** Settles, or goes on with money that is set aside. */
+async function takeMoney(
+  offers: readonly Offer[],
+  claimed: Held & { fresh: boolean },
+  visit: Asked,
+): Promise<PaidVisit | HeldVisit | Refusal> {
+  const { bound, presentation, lease } = claimed
+  if (lease.record.state === 'authorized') return proceed(offers, claimed, visit)
+  const outcome = await settle(bound, presentation, claimed)
+  if (isRefusal(outcome)) return outcome
+  return outcome.status === 'authorized'
+    ? proceed(offers, claimed, visit)
+    : owe(bound, lease, { inbound: visit.inbound, settled: outcome })
+}
+
+/** With money that is set aside: after the application, unless the route wants it before. */
+async function proceed(
+  offers: readonly Offer[],
+  held: Held,
+  visit: Asked,
+): Promise<PaidVisit | HeldVisit | Refusal> {
+  const { bound, lease } = held
+  const { inbound } = visit
+  const capture = async (answer?: Answer): Promise<PaidVisit | Refusal> => {
+    const settled = await take(held, answer)
+    return isRefusal(settled) ? settled : owe(bound, lease, { inbound, settled })
+  }
+  if (bound.offer.options.capture !== 'after') return capture(lease.record.answer)
+  return {
+    status: 'authorized',
+    lease,
+    capture: (answer) => orRefuse(offers, visit, capture(answer)),
+    cancel: (cause) => letGo(held, inbound, cause),
+  }
+}
+
+/** Whatever becomes of it, the application's own answer goes out. */
+async function letGo(held: Held, inbound: Inbound, cause: unknown): Promise<void> {
+  const { bound } = held
+  const { events } = bound.offer.kernel
+  try {
+    const outcome = await cancel(held)
+    events.emit('canceled', () => ({ ...describe(bound, inbound), outcome, cause }))
+  } catch (thrown) {
+    events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause: thrown }))
+  }
 }
 
 function judgeAndClaim(
@@ -160,7 +234,7 @@ function owe(
   bound: Bound,
   lease: Lease,
   { inbound, settled }: { inbound: Inbound; settled?: Settled },
-): Verdict {
+): PaidVisit {
   const receipt = lease.record.receipt as Receipt
   const settlement = settled?.settlement
   if (settled)
@@ -204,7 +278,7 @@ function refused(
   offers: readonly Offer[],
   refusal: Refusal,
   visit: Asked,
-): Verdict | Promise<Verdict> {
+): Refused | Promise<Refused> {
   const { events } = (offers[0] as Offer).kernel
   const { method, url } = visit.inbound
   const { cause } = refusal

@@ -31,16 +31,36 @@ const points = Method.from({
 
 const server = Method.toServer(points, {
   replayKey: ({ credential }) => credential.payload.token,
-  async settle({ credential: { payload } }) {
+  async settle({ credential: { payload }, capture }) {
+    if (capture === 'after') {
+      await ledger.set(`held ${payload.token}`, true, { ttl: 1000 })
+      await pass('authorize')
+      return Outcome.authorized()
+    }
     await pass('settle')
     await ledger.update(payload.token, (times) => Number(times ?? 0) + 1, { ttl: 1000 })
     await pass('record')
     return { reference: `receipt of ${payload.token}` }
   },
   async reconcile({ credential: { payload } }) {
-    return (await ledger.get(payload.token)) === undefined
-      ? Outcome.unsettled()
-      : Outcome.settled({ reference: `receipt of ${payload.token}` })
+    if ((await ledger.get(payload.token)) !== undefined)
+      return Outcome.settled({ reference: `receipt of ${payload.token}` })
+    const isHeld = (await ledger.get(`held ${payload.token}`)) !== undefined
+    return isHeld ? Outcome.authorized() : Outcome.unsettled()
+  },
+  async capture({ credential: { payload } }) {
+    await pass('capture')
+    // Taken once, however often it is asked for.
+    await ledger.update(payload.token, (times) => (times === undefined ? 1 : undefined), {
+      ttl: 1000,
+    })
+    await pass('captured')
+    return Outcome.settled({ reference: `receipt of ${payload.token}` })
+  },
+  async cancel({ credential: { payload } }) {
+    await pass('cancel')
+    await ledger.delete(`held ${payload.token}`)
+    return Outcome.rejected('verification-failed')
   },
 })
 
@@ -52,12 +72,23 @@ const mpp = Mpp.create({
   deadlines: { settle: 600, lease: 800, wait: 50 },
 })
 
-const page = mpp.charge({ amount: '1', currency: 'pts' })(async () => {
+const price = { amount: '1', currency: 'pts' }
+const make = async () => {
   await pass('deliver')
-  return new Response('the page')
-})
+  return new Response(`the page`, { headers: { 'made-by': String(process.pid) } })
+}
+const routes = {
+  '/page': Mpp.toNodeListener(mpp.charge(price)(make)),
+  '/later': Mpp.toNodeListener(mpp.charge({ ...price, capture: 'after' })(make)),
+  '/broken': Mpp.toNodeListener(
+    mpp.charge({ ...price, capture: 'after' })(() => new Response('no', { status: 500 })),
+  ),
+}
 
-const listening = createServer(Mpp.toNodeListener(page)).listen(Number(port), '127.0.0.1', () => {
+const listening = createServer((request, response) => {
+  const route = routes[/** @type {keyof typeof routes} */ (request.url)]
+  void route(request, response)
+}).listen(Number(port), '127.0.0.1', () => {
   const address = listening.address()
   console.log(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}/page`)
 })

@@ -330,12 +330,17 @@ describe('a server that dies', () => {
       return { child, line, url: await line() }
     }
 
-    test.each(['settle', 'record', 'deliver'])(
-      'at %s: the same credential gets the page, with one settlement (threat 9) (threat 10)',
-      async (stopAt) => {
+    const points = [
+      ...['settle', 'record', 'deliver'].map((stopAt) => ['/page', stopAt]),
+      ...['authorize', 'deliver', 'capture', 'captured'].map((stopAt) => ['/later', stopAt]),
+    ]
+    test.each(points)(
+      'of %s at %s: the same credential gets the page, with one settlement (threat 9) (threat 10)',
+      async (path, stopAt) => {
         const folder = mkdtempSync(join(tmpdir(), 'polyrail-till-'))
         folders.push(folder)
-        const { child, line, url } = await start(folder, stopAt)
+        const { child, line, url: home } = await start(folder, stopAt)
+        const url = new URL(path, home).href
         const [challenge] = Challenge.parse((await fetch(url)).headers)
         const authorization = credential(challenge as Challenge.Challenge, 'my-token')
         const lost = fetch(url, { headers: { authorization } }).catch(() => 'lost')
@@ -347,17 +352,42 @@ describe('a server that dies', () => {
         let response: Response
         do {
           await sleep(100)
-          response = await fetch(next.url, { headers: { authorization } })
+          response = await fetch(url, { headers: { authorization } })
         } while ([409, 503].includes(response.status))
         expect([response.status, await response.text()]).toEqual([200, 'the page'])
         expect(Receipt.fromResponse(response)?.reference).toBe('receipt of my-token')
         const ledger = fileStore(join(folder, 'ledger'))
         expect(await ledger.get('my-token')).toBe(1)
-        const replayed = await fetch(next.url, { headers: { authorization } })
+        const replayed = await fetch(url, { headers: { authorization } })
         expect([replayed.status, await replayed.text()]).toEqual([200, 'the page'])
+        // A page that was made before its money was taken is not made again.
+        const isKept = stopAt.startsWith('capture')
+        const maker = isKept ? child : next.child
+        expect(response.headers.get('made-by')).toBe(String(maker.pid))
       },
       20_000,
     )
+
+    test('at the cancel of a page that failed: nothing is taken, and the same credential buys no page for it', async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'polyrail-till-'))
+      folders.push(folder)
+      const { child, line, url: home } = await start(folder, 'cancel')
+      const url = new URL('/broken', home).href
+      const [challenge] = Challenge.parse((await fetch(url)).headers)
+      const authorization = credential(challenge as Challenge.Challenge, 'my-token')
+      const lost = fetch(url, { headers: { authorization } }).catch(() => 'lost')
+      expect(await line()).toBe('stopped at cancel')
+      child.kill('SIGKILL')
+      expect(await lost).toBe('lost')
+      await start(folder, 'never', new URL(url).port)
+      const statuses = new Set<number>()
+      do {
+        await sleep(100)
+        statuses.add((await fetch(url, { headers: { authorization } })).status)
+      } while (!statuses.has(402))
+      expect([...statuses]).toEqual([409, 500, 402])
+      expect(await fileStore(join(folder, 'ledger')).get('my-token')).toBeUndefined()
+    }, 20_000)
   })
 })
 

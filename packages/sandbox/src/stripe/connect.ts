@@ -103,6 +103,46 @@ export function bookCharge(world: World, charge: Charge): void {
   }
 }
 
+/** What else of a charge is to come back with its refund. */
+export type Reversal = { transfer: boolean; fee: boolean }
+
+/** @throws Refusal for what the charge does not have. */
+export function checkReversal(charge: Charge, { transfer, fee }: Reversal): void {
+  if (transfer && charge.transferId === undefined) {
+    const words = `The charge ${charge.id} has no transfer to reverse.`
+    throw invalid(words, { param: 'reverse_transfer' })
+  }
+  if (fee && charge.feeId === undefined) {
+    const words = `The charge ${charge.id} has no application fee to refund.`
+    throw invalid(words, { param: 'refund_application_fee' })
+  }
+}
+
+/** Books the part of a transfer and of a fee that comes back, in proportion to what is refunded. */
+export function reverseConnect(
+  world: World,
+  charge: Charge,
+  { transfer: isReversed, fee: isRefunded, refunded }: Reversal & { refunded: bigint },
+): void {
+  const { payment, captured, transferId, feeId } = charge
+  const { account, currency, transfer, applicationFee } = payment
+  const part = (whole: bigint) => (lesser(whole, captured) * refunded) / captured
+  if (isReversed && transfer && transferId !== undefined) {
+    const amount = part(transfer.amount ?? captured)
+    const entry = { currency, source: transferId }
+    addEntry(world, { ...entry, account, type: 'transfer_refund', amount })
+    const { destination } = transfer
+    addEntry(world, { ...entry, account: destination, type: 'payment_refund', amount: -amount })
+  }
+  const platform = transfer ? account : account.platform
+  const payer = transfer?.destination ?? account
+  if (!isRefunded || feeId === undefined || !platform) return
+  const amount = part(applicationFee ?? 0n)
+  const entry = { currency, source: feeId, type: 'application_fee_refund' } as const
+  addEntry(world, { ...entry, account: platform, amount: -amount })
+  addEntry(world, { ...entry, account: payer, amount })
+}
+
 function lesser(one: bigint, other: bigint): bigint {
   return one < other ? one : other
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Call } from './call.js'
+import { checkReversal, reverseConnect } from './connect.js'
 import { formatAmount, readPositive } from './currencies.js'
 import { newId } from './identifiers.js'
 import { readMetadata } from './metadata.js'
@@ -19,8 +20,13 @@ export function createRefund(call: Call): object {
   const reasons = ['duplicate', 'fraudulent', 'requested_by_customer'] as const
   const reason = parameters.choice('reason', reasons) ?? null
   const metadata = readMetadata(parameters) ?? {}
+  const reversal = {
+    transfer: parameters.flag('reverse_transfer') ?? false,
+    fee: parameters.flag('refund_application_fee') ?? false,
+  }
   parameters.end()
   const charge = findCharge(call, paymentId, chargeId)
+  checkReversal(charge, reversal)
   const refunded = checkAmount(charge, amount)
   const id = newId('refund')
   const { account, currency } = charge.payment
@@ -28,6 +34,7 @@ export function createRefund(call: Call): object {
   const entry = addEntry(world, { account, currency, type, amount: -refunded, source: id })
   const created = world.now()
   const refund: Refund = { id, charge, amount: refunded, created, reason, metadata, entry }
+  reverseConnect(world, charge, { ...reversal, refunded })
   charge.refunded += refunded
   world.refunds.set(id, refund)
   return showRefund(refund)

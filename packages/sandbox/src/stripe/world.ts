@@ -129,7 +129,15 @@ export type Refund = {
 export type Entry = {
   id: string
   account: Account
-  type: 'application_fee' | 'charge' | 'payment' | 'payment_refund' | 'refund' | 'transfer'
+  type:
+    | 'application_fee'
+    | 'application_fee_refund'
+    | 'charge'
+    | 'payment'
+    | 'payment_refund'
+    | 'refund'
+    | 'transfer'
+    | 'transfer_refund'
   amount: bigint
   /** What Stripe and the platform took of it. */
   fees: readonly { type: 'application_fee' | 'stripe_fee'; amount: bigint }[]

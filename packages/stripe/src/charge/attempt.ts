@@ -22,7 +22,10 @@ export type Terms = {
     | undefined
 }
 
-export type Presented = Pick<Method.Presented<typeof method>, 'challenge' | 'credential' | 'store'>
+export type Presented = Pick<
+  Method.Presented<typeof method>,
+  'challenge' | 'credential' | 'store' | 'capture'
+>
 
 /** What is noted: what another process cannot work out again, and never the token. */
 export type Note = {
@@ -33,6 +36,8 @@ export type Note = {
   /** Counts attempts, each under a key of its own. */
   round: number
   tokenParameter: Terms['tokenParameter']
+  /** `'after'`: the money is authorized and captured later. */
+  capture: Presented['capture']
   /** Connect's parameters as Stripe calls them: a policy may decide otherwise the next time. */
   connect: object
   stripeAccount: string | undefined
@@ -61,7 +66,7 @@ const LONGEST_KEY = 255
  */
 export async function plan(
   { tokenParameter, accounts, settlement }: Terms,
-  { request, id }: Presented['challenge'],
+  { challenge: { request, id }, capture }: Presented,
 ): Promise<Note> {
   const connected = (await settlement?.({ request, challengeId: id })) ?? {}
   checkSettlement(connected, { amount: BigInt(request.amount), accounts })
@@ -70,6 +75,7 @@ export async function plan(
     at: Date.now(),
     round: 1,
     tokenParameter,
+    capture,
     connect: toParameters(connected),
     stripeAccount: connected.stripeAccount,
   }
@@ -98,8 +104,13 @@ export async function begin(
 }
 
 /** The attempt that was noted, if any was begun. */
-export const recall = async ({ challenge, store }: Presented): Promise<Note | undefined> =>
-  (await store.get(keyOf(challenge))) as Note | undefined
+export const recall = async ({
+  challenge,
+  store,
+}: {
+  challenge: { id: string }
+  store: Presented['store']
+}): Promise<Note | undefined> => (await store.get(keyOf(challenge))) as Note | undefined
 
 /** Notes that an attempt came to nothing, so that another may follow. */
 export async function end({ challenge, store }: Presented, { nonce }: Note): Promise<void> {
@@ -113,7 +124,7 @@ export async function end({ challenge, store }: Presented, { nonce }: Note): Pro
   )
 }
 
-const keyOf = ({ id }: Presented['challenge']): string => `attempt:${id}`
+const keyOf = ({ id }: { id: string }): string => `attempt:${id}`
 
 const lifeOf = ({ expires }: Presented['challenge']): number =>
   REMEMBERED + Math.max(0, Math.ceil((Date.parse(expires ?? '') - Date.now()) / 1000) || 0)
@@ -129,7 +140,7 @@ export function toCall(
   note: Note,
 ): Call {
   const { spt, externalId } = payload
-  const { nonce, round, tokenParameter, connect, stripeAccount } = note
+  const { nonce, round, tokenParameter, capture, connect, stripeAccount } = note
   const currency = request.currency.toLowerCase()
   const key = idempotencyKey({ challengeId: id, spt })
   if (typeof key !== 'string' || key === '' || key.length > LONGEST_KEY - 4)
@@ -137,7 +148,7 @@ export function toCall(
   const token = { shared_payment_granted_token: spt }
   return {
     note,
-    order: { amount: BigInt(request.amount), currency, attempt: nonce, externalId },
+    order: { amount: BigInt(request.amount), currency, attempt: nonce, capture, externalId },
     spt,
     // Stripe repeats its answer to a key, also to an attempt that its operator has mended since.
     asking: { idempotencyKey: round === 1 ? key : `${key}_${round}`, stripeAccount },
@@ -146,6 +157,7 @@ export function toCall(
       currency,
       ...(tokenParameter === 'payment_method_data' ? { payment_method_data: token } : token),
       confirm: true,
+      ...(capture === 'after' && { capture_method: 'manual' }),
       automatic_payment_methods: { enabled: true, allow_redirects: 'never' },
       ...connect,
       metadata: {

@@ -13,6 +13,8 @@ export type Order = {
   currency: string
   /** Ours alone, in the PaymentIntent's metadata. */
   attempt: string
+  /** `'after'`: the money is authorized and captured later. */
+  capture: 'before' | 'after'
   /** The payer's reference. */
   externalId?: string | undefined
 }
@@ -40,6 +42,10 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
       })
     case 'processing':
       return Outcome.indeterminate({ attempt: { intent: id }, retryAfter: 5 })
+    case 'requires_capture':
+      return order.capture === 'after'
+        ? Outcome.authorized({ attempt: { intent: id } })
+        : { status: 'open', id, verdict: declined('The payment was not captured.') }
     case 'canceled':
       return declined('The payment was canceled.')
     case 'requires_action':

@@ -6,8 +6,11 @@
 import { Method } from '@polyrail/core'
 import { connect, type Location } from '../network.js'
 import type { Settlement } from './connect.js'
+import { hash } from './hash.js'
 import { charge as method, type Request } from './method.js'
 import { createRequest, readCurrency, type Route as RouteTerms } from './price.js'
+import { cancel, capture } from './authorization.js'
+import { refund } from './refund.js'
 import { reconcile, settle, type Terms } from './settlement.js'
 
 /**
@@ -33,14 +36,23 @@ export function charge(options: charge.Options): charge.Rail {
   readCurrency(currency)
   const terms = createTerms(options)
   return Method.toServer(method, {
+    defaults: { capture: options.capture },
+
     request: (route: charge.Route) =>
       createRequest(route, { networkId, paymentMethodTypes, currency }),
 
+    // A token is a secret, and no store needs it.
     replayKey: ({ credential }) => hash(credential.payload.spt),
 
     settle: (presented) => settle(terms, presented),
 
     reconcile: (presented) => reconcile(terms, presented, presented.attempt),
+
+    capture: (presented) => capture(terms, presented),
+
+    cancel: (presented) => cancel(terms, presented),
+
+    refund: (asked) => refund(terms, asked),
   })
 }
 
@@ -59,12 +71,6 @@ function createTerms({
   }
 }
 
-/** A token is a secret, and no store needs it. */
-async function hash(spt: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(spt))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
-}
-
 export declare namespace charge {
   type Options = Location & {
     /** Your Business Network Profile on Stripe. */
@@ -77,6 +83,11 @@ export declare namespace charge {
     tokenParameter?: Terms['tokenParameter'] | undefined
     /** The key under which Stripe takes a payment once. Left out, the draft's: challenge id and token. */
     idempotencyKey?: Terms['idempotencyKey'] | undefined
+    /**
+     * `'after'`: the money is authorized, and captured once the handler has made a good answer; else it is let go. For routes that
+     * do not say it themselves (`'before'`).
+     */
+    capture?: 'before' | 'after' | undefined
     /** Stripe Connect. */
     connect?: Connect | undefined
   }

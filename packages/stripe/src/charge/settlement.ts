@@ -11,8 +11,8 @@ import { declined, judgeError, judgeIntent, judgeToken, USED } from './outcome.j
 
 export type { Terms } from './attempt.js'
 
-/** What the core keeps of an attempt whose outcome is unknown. */
-type Known = { note?: Note; intent?: string }
+/** What the core keeps of an attempt whose money is set aside, or whose outcome is unknown. */
+export type Known = { note?: Note; intent?: string }
 
 /** Milliseconds for which Stripe surely knows an idempotency key; it says 24 hours. */
 const KEY_LIFE = 23 * 3_600_000
@@ -23,7 +23,7 @@ const SEARCHABLE = 3_600_000
 export async function settle(terms: Terms, presented: Presented): Promise<Outcome.Outcome> {
   let planned: Note
   try {
-    planned = await plan(terms, presented.challenge)
+    planned = await plan(terms, presented)
     toCall(terms, presented, planned)
   } catch (cause) {
     // Whatever our own configuration does wrong: nothing has been sent.
@@ -61,7 +61,7 @@ async function close(
   outcome: Outcome.Outcome,
 ): Promise<Outcome.Outcome> {
   if (outcome.status === 'unsettled') await end(presented, note)
-  if (outcome.status !== 'indeterminate') return outcome
+  if (outcome.status !== 'indeterminate' && outcome.status !== 'authorized') return outcome
   return { ...outcome, attempt: { ...(outcome.attempt as Known | undefined), note } }
 }
 
@@ -132,7 +132,11 @@ async function search(network: Network, call: Call, cause?: unknown): Promise<Ou
 }
 
 /** Judges a PaymentIntent, and undoes what could be finished later without us. */
-async function conclude(network: Network, call: Call, intent: Intent): Promise<Outcome.Outcome> {
+export async function conclude(
+  network: Network,
+  call: Call,
+  intent: Intent,
+): Promise<Outcome.Outcome> {
   const judged = judgeIntent(intent, call.order)
   if (judged.status !== 'open') return judged
   const attempt = { intent: judged.id }

@@ -93,6 +93,21 @@ function flowOf(
   }
 }
 
+/** The response of a flow, from its beginning. */
+export function flowing({ response, pull, cancel }: Flow): Response {
+  const source: UnderlyingDefaultSource<Uint8Array> = {
+    async pull(controller) {
+      const part = await pull()
+      if (part.done) controller.close()
+      else controller.enqueue(part.value)
+    },
+    cancel,
+  }
+  const { status, statusText, headers } = response
+  const init = { status, statusText, headers }
+  return new Response(new ReadableStream(source, { highWaterMark: 0 }), init)
+}
+
 /** What is kept of a reply. */
 export const keep = ({ status, headers, body }: Reply): Answer => ({
   status,

@@ -34,7 +34,7 @@ const NONE: readonly string[] = []
 
 let owners = 0
 const server = `${Date.now().toString(36)}.${Math.random().toString(36).slice(2)}`
-const newOwner = (): string => `${server}.${(owners++).toString(36)}`
+export const newOwner = (): string => `${server}.${(owners++).toString(36)}`
 
 /**
  * What a credential is known by in the store, where the credential itself never is. The scheme before it may be written in
@@ -180,6 +180,8 @@ async function holdAgain(
   return undefined
 }
 
+const OVER: ReadonlySet<PaymentRecord['state']> = new Set(['delivered', 'refunded', 'rejected'])
+
 /** What a payment comes to for this visit, when it needs neither waiting nor work. */
 function endOf(
   record: PaymentRecord,
@@ -188,7 +190,7 @@ function endOf(
 ): Claimed | undefined {
   if (record.credential !== visit.credential && !visit.samePayer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
-  if (record.state === 'delivered' || record.state === 'rejected') return { record, key }
+  if (OVER.has(record.state)) return { record, key }
   const unknown = record.state !== 'settled' && record.until <= now
   return visit.samePayer && unknown ? refuseOther(key) : undefined
 }
@@ -257,6 +259,10 @@ export async function advance(lease: Lease, next: PaymentRecord): Promise<boolea
 export const hold = (lease: Lease, until: number): Promise<boolean> =>
   advance(lease, { ...lease.record, until })
 
+/** Keeps the payment for as long as a new claim would. */
+export const renew = (lease: Lease): Promise<boolean> =>
+  hold(lease, Date.now() + lease.kernel.deadlines.lease)
+
 const ownerOf = (record: unknown): string | undefined =>
   (record as PaymentRecord | undefined)?.owner
 
@@ -275,8 +281,10 @@ export async function impose(
   )
 }
 
+const PAID: ReadonlySet<PaymentRecord['state']> = new Set(['settled', 'delivered', 'refunded'])
+
 const isPaid = (record: PaymentRecord | undefined): boolean =>
-  record?.state === 'settled' || record?.state === 'delivered'
+  record !== undefined && PAID.has(record.state)
 
 /**
  * Gives everything back, so that the same credential may begin anew. Until the proof is free nobody

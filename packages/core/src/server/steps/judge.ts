@@ -48,6 +48,10 @@ export class Presentation implements Presented {
     return new MethodStore(kernel.store, method.name)
   }
 
+  get capture(): 'before' | 'after' {
+    return this.offer.options.capture ?? 'before'
+  }
+
   abort(): void {
     ;(this.controller ??= new AbortController()).abort()
   }

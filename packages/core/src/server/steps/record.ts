@@ -15,13 +15,23 @@ export type Answer = { status: number; headers: Reply['headers']; body: string }
  *
  * - `claimed`: being settled; if its server died, nobody knows (`reconcile` finds out)
  * - `indeterminate`: nobody knows
+ * - `authorized`: the money is set aside; with an `answer`, that is made, and the money is about to be taken for it
  * - `settled`: the money moved; the visitor may still have nothing
  * - `delivered`: the visitor was answered, and `answer` is what they got if it was kept
+ * - `refunded`: the money went back, or is about to, before the visitor had anything for it
  * - `rejected`: the proof was no good
  * - `released`: nothing moved and the proof is given back; the same credential may begin anew
  */
 export type PaymentRecord = {
-  state: 'claimed' | 'indeterminate' | 'settled' | 'delivered' | 'rejected' | 'released'
+  state:
+    | 'claimed'
+    | 'indeterminate'
+    | 'authorized'
+    | 'settled'
+    | 'delivered'
+    | 'refunded'
+    | 'rejected'
+    | 'released'
   /** Hash of the credential, which alone may ask again. */
   credential: string
   /** Who works on it, until when (epoch ms; 0 for nobody). */
@@ -42,7 +52,12 @@ export const challengeKey = (id: string): string => `mpp:challenge:${id}`
 export const idOf = (key: string): string => key.slice(key.lastIndexOf(':') + 1)
 
 const DAY = 86_400
-const DONE: ReadonlySet<PaymentRecord['state']> = new Set(['delivered', 'rejected', 'released'])
+const DONE: ReadonlySet<PaymentRecord['state']> = new Set([
+  'delivered',
+  'refunded',
+  'rejected',
+  'released',
+])
 /** Covers clocks that differ between servers. */
 const SKEW = 60
 const SHORTEST = 600

@@ -3,25 +3,20 @@
  *
  * @module
  */
-import type { Indeterminate, Outcome, Rejected, Settled, Unsettled } from '../../Outcome.js'
-import * as Receipt from '../../Receipt.js'
+import type { Authorized, Outcome, Settled } from '../../Outcome.js'
 import { isThenable, race } from '../deadline.js'
-import { priceOf } from '../price.js'
 import type { Bound } from './bind.js'
 import { refuse, type Refusal } from './capture.js'
-import { advance, giveBack, hold, impose, release, type Lease } from './claim.js'
-import { enter, enterSettled, tryEnter } from './enter.js'
-import { isJson, isTransportFault, problemOf, showable } from './fault.js'
+import { giveBack, hold, renew, type Lease } from './claim.js'
+import { imposeLate, record, refuseHeld, refuseUnknown, unrecorded } from './conclude.js'
+import { enter } from './enter.js'
+import { problemOf } from './fault.js'
 import type { Presentation } from './judge.js'
 import { remember } from './late.js'
-import { idOf } from './record.js'
+import { normalize, outcomeOfThrow } from './outcome.js'
 
 /** Settlements that passed their deadline and still run here: nobody may start them again. */
 const running = new Set<string>()
-
-/** Settlements that the store or the ledger would not take: told to it at the next visit, and not asked for again. */
-const unrecorded = new Map<string, Settled>()
-const MOST_UNRECORDED = 10_000
 
 /** What an attempt came to; past its deadline, also what it may still come to. */
 type Attempt = Outcome & { late?: Promise<Outcome> }
@@ -30,14 +25,14 @@ type Attempt = Outcome & { late?: Promise<Outcome> }
  * Has the rail settle, or find out what an earlier attempt came to, and records the outcome before
  * anybody hears of it.
  *
- * @returns The settlement; or a refusal: the proof is bad, or nobody knows yet.
+ * @returns The settlement; or that the money is set aside; or a refusal: the proof is bad, or nobody knows yet.
  * @see charge draft, Settlement
  */
 export async function settle(
   bound: Bound,
   presentation: Presentation,
   { lease, fresh }: { lease: Lease; fresh: boolean },
-): Promise<Settled | Refusal> {
+): Promise<Settled | Authorized | Refusal> {
   if (running.has(lease.key) && (fresh || !bound.offer.method.reconcile)) {
     await hold(lease, 0)
     return refuseUnknown(lease, { status: 'indeterminate' })
@@ -84,9 +79,6 @@ async function giveBackUnwritten(bound: Bound, lease: Lease, cause: unknown): Pr
 const hasTime = ({ record, kernel }: Lease): boolean =>
   record.until - Date.now() > kernel.deadlines.settle
 
-const renew = (lease: Lease): Promise<boolean> =>
-  hold(lease, Date.now() + lease.kernel.deadlines.lease)
-
 async function act(bound: Bound, presentation: Presentation, lease: Lease): Promise<Attempt> {
   const { kernel, method } = bound.offer
   let late: Promise<Outcome> | undefined
@@ -117,36 +109,13 @@ async function followLate(bound: Bound, lease: Lease, late: Promise<Outcome>): P
     const outcome = await late
     if (outcome.status === 'settled') await imposeLate(bound, lease, outcome)
     else await record(bound, lease, outcome)
+    // Its visitor has left: who comes again goes on with it.
+    if (outcome.status === 'authorized') await hold(lease, 0)
   } catch (cause) {
     bound.offer.kernel.events.emit('error', () => ({ cause }))
   } finally {
     running.delete(lease.key)
   }
-}
-
-async function imposeLate(bound: Bound, lease: Lease, outcome: Settled): Promise<void> {
-  const receipt = receiptOf(bound, outcome)
-  try {
-    await enterSettled({ bound, key: lease.key }, receipt)
-    await impose(lease, receipt)
-  } catch (cause) {
-    keepUnrecorded(lease, outcome)
-    throw cause
-  }
-  const { challenge, source, offer } = bound
-  const price = () => priceOf(offer.method, challenge.request)
-  offer.kernel.events.emit('late', () => ({ challenge, price: price(), source, receipt }))
-}
-
-/** A throw: in the one-hook form a refusal, elsewhere nobody knows what happened before it. */
-function outcomeOfThrow({ offer }: Bound, cause: unknown): Outcome {
-  const problem = problemOf(cause)
-  if (problem)
-    return problem.status === 503
-      ? { status: 'indeterminate', cause }
-      : { status: 'rejected', problem, cause }
-  if (!offer.method.oneHook || isTransportFault(cause)) return { status: 'indeterminate', cause }
-  return { status: 'rejected', problem: refuse('verification-failed').refused, cause }
 }
 
 /** The server that began this settlement is gone, or it could not tell. */
@@ -179,150 +148,4 @@ async function askAgain(bound: Bound, presentation: Presentation, lease: Lease):
   const { cause } = outcome as { cause?: unknown }
   const isPlain = outcome.status === 'rejected' && cause !== undefined && !problemOf(cause)
   return isPlain ? { status: 'indeterminate', cause } : outcome
-}
-
-/** What deployed rails say of a success beside its reference. */
-const SUCCESS: ReadonlySet<unknown> = new Set([undefined, 'settled', 'success'])
-
-/** A bare `{ reference }` is a settlement; whoever answers nonsense may have moved money before. */
-function normalize(answer: unknown, bound: Bound): Outcome {
-  const { status, reference } = (answer ?? {}) as { status?: unknown; reference?: unknown }
-  if (status === 'indeterminate' || status === 'unsettled') return answer as Outcome
-  if (status === 'rejected') {
-    const { problem, cause } = answer as Rejected
-    return { status, problem: showable(problem), cause }
-  }
-  if (typeof reference === 'string' && reference !== '' && SUCCESS.has(status))
-    return settledOf(answer as Settled, bound)
-  const cause = new TypeError(
-    SUCCESS.has(status)
-      ? 'A settlement needs a `reference`; return { reference }, or Outcome.rejected(…) to refuse.'
-      : `"${String(status)}" is no status of an outcome: return { reference } alone, or one of Outcome’s.`,
-  )
-  return { status: 'indeterminate', cause }
-}
-
-/** In one shape, whatever the rail's own is. The money moved: what cannot stand in a receipt must not keep the page back. */
-const settledOf = (
-  { reference, timestamp, receipt, settlement }: Settled,
-  bound: Bound,
-): Settled => ({
-  status: 'settled',
-  reference,
-  timestamp: isTime(timestamp) ? timestamp : drop('timestamp', bound),
-  receipt: receipt && !isJson(receipt) ? drop('receipt', bound) : receipt,
-  settlement,
-})
-
-/** A text or a date; left out, it is now. */
-const isTime = (given: unknown): boolean =>
-  given === undefined ||
-  given === null ||
-  typeof given === 'string' ||
-  (isJson(given) && 'getTime' in given && Number.isFinite(Number(given)))
-
-function drop(field: string, { offer: { kernel, method } }: Bound): undefined {
-  const cause = new TypeError(
-    `${method.name}/${method.intent}: the settlement's ${field} cannot stand in a receipt, and is left out.`,
-  )
-  kernel.events.emit('error', () => ({ cause }))
-}
-
-function record(bound: Bound, lease: Lease, outcome: Outcome): Promise<Settled | Refusal> {
-  switch (outcome.status) {
-    case 'settled':
-      return recordSettled(bound, lease, outcome)
-    case 'rejected':
-      return recordRejected(bound, lease, outcome)
-    case 'unsettled':
-      return recordUnsettled(bound, lease, outcome)
-    default:
-      return recordUnknown(lease, outcome)
-  }
-}
-
-async function recordSettled(
-  bound: Bound,
-  lease: Lease,
-  outcome: Settled,
-): Promise<Settled | Refusal> {
-  const receipt = receiptOf(bound, outcome)
-  // First: a settlement that the store knows is never missing from the ledger.
-  const unwritten = lease.kernel.ledger && (await enterOrYield(bound, lease, { outcome, receipt }))
-  if (unwritten) return unwritten
-  try {
-    const until = Date.now() + lease.kernel.deadlines.lease
-    const held = await advance(lease, { ...lease.record, state: 'settled', receipt, until })
-    if (!held) await impose(lease, receipt)
-    unrecorded.delete(lease.key)
-    return held ? outcome : refuseHeld()
-  } catch (cause) {
-    keepUnrecorded(lease, outcome)
-    throw cause
-  }
-}
-
-/** The money moved and must not be told of: the same credential may come again at once, and finds the outcome here. */
-async function enterOrYield(
-  bound: Bound,
-  lease: Lease,
-  { outcome, receipt }: { outcome: Settled; receipt: Receipt.Receipt },
-): Promise<Refusal | undefined> {
-  try {
-    await enterSettled({ bound, key: lease.key }, receipt)
-    return undefined
-  } catch (cause) {
-    keepUnrecorded(lease, outcome)
-    await hold(lease, 0)
-    return refuseUnknown(lease, { status: 'indeterminate', retryAfter: 5, cause })
-  }
-}
-
-function keepUnrecorded({ key }: Lease, outcome: Settled): void {
-  const [oldest] = unrecorded.keys()
-  if (oldest !== undefined && unrecorded.size >= MOST_UNRECORDED) unrecorded.delete(oldest)
-  unrecorded.set(key, outcome)
-}
-
-function receiptOf({ offer }: Bound, { receipt, reference, timestamp }: Settled): Receipt.Receipt {
-  const { name: method } = offer.method
-  return Receipt.from(
-    receipt ? { ...receipt, method, reference, timestamp } : { method, reference, timestamp },
-  )
-}
-
-const enterFailed = (bound: Bound, { key }: Lease, reason: string): Promise<void> =>
-  tryEnter({ bound, key }, 'failed', { reason })
-
-async function recordRejected(bound: Bound, lease: Lease, outcome: Rejected): Promise<Refusal> {
-  const { problem } = outcome
-  await enterFailed(bound, lease, problem.code)
-  if (!(await advance(lease, { ...lease.record, state: 'rejected', problem, until: 0 })))
-    return refuseHeld()
-  await release(lease)
-  return { refused: outcome.problem, cause: outcome.cause }
-}
-
-async function recordUnsettled(
-  bound: Bound,
-  lease: Lease,
-  { retryAfter = 2, cause }: Unsettled,
-): Promise<Refusal> {
-  // Before the claim is free: an entry of the next one must not come first.
-  await enterFailed(bound, lease, 'settlement-unavailable')
-  if (!(await giveBack(lease))) return refuseHeld()
-  return refuse('settlement-unavailable', {}, { retryAfter, cause })
-}
-
-async function recordUnknown(lease: Lease, outcome: Indeterminate): Promise<Refusal> {
-  const attempt = outcome.attempt ?? lease.record.attempt
-  await advance(lease, { ...lease.record, state: 'indeterminate', until: 0, attempt })
-  return refuseUnknown(lease, outcome)
-}
-
-/** Another server took the payment over, and may know better: nothing is to be concluded here. */
-const refuseHeld = (): Refusal => refuse('payment-in-progress', {}, { retryAfter: 1 })
-
-function refuseUnknown(lease: Lease, { retryAfter = 2, cause }: Indeterminate): Refusal {
-  return refuse('payment-indeterminate', { challengeId: idOf(lease.key) }, { retryAfter, cause })
 }
