@@ -97,6 +97,7 @@ async function refuse(at: At, request: Request, reply: Reply): Promise<boolean> 
     return true
   }
   visit.turn = turn
+  visit.earlier = { ...reply.getHeaders() }
   reply.raw.once('close', () => {
     const { headersSent, statusCode } = reply.raw
     // Nothing but `reply.raw` has answered yet.
@@ -213,6 +214,10 @@ async function deliver(request: Request, reply: Reply, payload: unknown): Promis
   const response = responseOf(reply, payload)
   visit.turn = undefined
   const answer = await turn.close(response)
+  // Its money could not be taken: nothing of it goes out.
+  if (answer.status >= 400 && response.status < 400)
+    for (const name of Object.keys(reply.getHeaders()))
+      if (!(name in (visit.earlier ?? {}))) reply.removeHeader(name)
   copyHead(answer, reply)
   if (payload instanceof Response) reply.header('set-cookie', answer.headers.getSetCookie())
   if (answer.body === null) return payload == null ? payload : ''

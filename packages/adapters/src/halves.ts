@@ -40,6 +40,8 @@ export interface Visit {
   /** The body's bytes, where a parser has read them. */
   bytes?: Uint8Array | undefined
   turn?: Turn | undefined
+  /** Headers that were set before the application's turn. */
+  earlier?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** Ends a visit's turn, if it is still open. */

@@ -36,13 +36,15 @@ export const Mpp: Adapter<Guard> = adapt((at): Guard => {
 
 /** Hono has made a page of what was thrown: no payment is closed with it, whatever its status. */
 async function before(at: At, context: Context, next: Next): Promise<Response | void> {
+  const earlier = new Headers(context.res.headers)
   try {
     const answer = await pay(at, context, async () => {
       await next()
       if (context.error) throw context.error
       return answerOf(context)
     })
-    if (!context.finalized) return keepLists(context, answer)
+    if (!context.finalized) return keepLists(context.res, answer)
+    if (isOther(answer, context.res)) keepEarlier(earlier, answer)
     // Hono would put the headers of the old response over those of the new.
     context.res = undefined
     context.res = answer
@@ -56,8 +58,28 @@ async function around(
   context: Context,
   handler: () => Response | Promise<Response | void> | void,
 ): Promise<Response> {
-  const answer = await pay(at, context, async () => (await handler()) ?? answerOf(context))
-  return keepLists(context, answer)
+  const earlier = new Headers(context.res.headers)
+  let made: Response | undefined
+  const answer = await pay(at, context, async () => {
+    made = (await handler()) ?? answerOf(context)
+    return made
+  })
+  if (!made || !isOther(answer, made)) return keepLists(context.res, answer)
+  keepEarlier(earlier, answer)
+  context.res = undefined
+  context.res = answer
+  return answer
+}
+
+/** True when the answer that was made does not go out, because its money could not be taken. */
+const isOther = (answer: Response, made: Response): boolean =>
+  answer.status >= 400 && made.status < 400
+
+/** Nothing of such an answer goes out, but all that middleware has set before it. */
+function keepEarlier(earlier: Headers, { headers }: Response): void {
+  for (const [name, there] of earlier)
+    if (name === 'set-cookie') headers.append(name, there)
+    else headers.set(name, extend(name, there, headers.get(name) ?? there))
 }
 
 /** Asked for a response where there is none, Hono makes an empty page. */
@@ -89,10 +111,10 @@ async function requestOf({ req }: Context): Promise<Request> {
 }
 
 /** Hono puts the headers that earlier middleware set over ours. */
-function keepLists({ res }: Context, answer: Response): Response {
-  for (const [name, there] of res.headers) {
+function keepLists({ headers }: Response, answer: Response): Response {
+  for (const [name, there] of headers) {
     const ours = answer.headers.get(name)
-    if (ours !== null && name !== 'set-cookie') res.headers.set(name, extend(name, there, ours))
+    if (ours !== null && name !== 'set-cookie') headers.set(name, extend(name, there, ours))
   }
   return answer
 }

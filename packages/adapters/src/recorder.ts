@@ -38,6 +38,8 @@ class Tape {
   private isOver = false
   private isFull = false
   private body: ReadableStreamDefaultController<Uint8Array> | undefined = undefined
+  /** What earlier middleware has set. */
+  private readonly earlier: ReturnType<ServerResponse['getHeaders']>
   private readonly wire: Wire
   private readonly response: ServerResponse
   private readonly ready: (response: Response) => void
@@ -45,6 +47,7 @@ class Tape {
   constructor(wire: Wire, ready: (response: Response) => void) {
     this.wire = wire
     this.response = wire.response
+    this.earlier = { ...wire.response.getHeaders() }
     this.ready = ready
   }
 
@@ -102,8 +105,16 @@ class Tape {
     // Throws for a status that no web-standard response has: nothing has been said by then.
     const answer = new Response(this.open(), { status, headers: headersOf(response) })
     this.hasHead = true
+    this.withdraw()
     this.ready(answer)
     return response
+  }
+
+  /** Leaves nothing of the answer where another may go out instead. */
+  private withdraw(): void {
+    const { response, earlier } = this
+    for (const name of response.getHeaderNames()) response.removeHeader(name)
+    for (const name in earlier) response.setHeader(name, earlier[name] ?? '')
   }
 
   /** Through whatever others have put before `writeHead`. */

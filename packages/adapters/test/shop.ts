@@ -18,8 +18,11 @@ type Setting = {
   /** What moves the money in the shop's stead. */
   hooks?: {
     replayKey(presented: Presented): string
-    settle(presented: Presented): Promise<{ reference: string }>
-    reconcile(presented: Presented): Promise<Outcome.Outcome>
+    settle(presented: Presented): Promise<Outcome.Outcome | { reference: string }>
+    reconcile?(presented: Presented): Promise<Outcome.Outcome>
+    capture?(presented: Presented): Promise<Outcome.Outcome>
+    cancel?(presented: Presented): Promise<Outcome.Outcome>
+    defaults?: { capture: 'before' | 'after' }
   }
   store?: Store.Store
   deadlines?: { settle: number; wait: number; lease: number }
