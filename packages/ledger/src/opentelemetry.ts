@@ -55,6 +55,7 @@ function countAll({ on }: observe.Server, meter: Meter): (() => void)[] {
   const payments = count('mpp.payments', 'Credentials that came, by outcome', '{payment}')
   const deliveries = count('mpp.deliveries', 'Answers to who has paid', '{answer}')
   const amount = count('mpp.amount', 'Money settled, in units of its currency', '{unit}')
+  const refunds = count('mpp.refunds', 'Refunds made', '{refund}')
   const failures = count('mpp.failures', 'What failed on our side', '{failure}')
   const duration = meter.createHistogram('mpp.settlement.duration', {
     description: 'From the claim to the outcome',
@@ -94,6 +95,8 @@ function countAll({ on }: observe.Server, meter: Meter): (() => void)[] {
       end(challenge, { 'mpp.outcome': 'rejected', 'error.type': problem.code }),
     ),
     on('indeterminate', ({ challenge }) => end(challenge, { 'mpp.outcome': 'indeterminate' })),
+    on('canceled', ({ challenge }) => end(challenge, { 'mpp.outcome': 'canceled' })),
+    on('refunded', ({ payment }) => refunds.add(1, { 'mpp.method': payment.method })),
     ...(['delivered', 'owed'] as const).map((outcome) =>
       on(outcome, ({ challenge }) =>
         deliveries.add(1, { ...railOf(challenge), 'mpp.outcome': outcome }),
@@ -151,8 +154,10 @@ function traceAll({ on }: observe.Server, tracer: Tracer): (() => void)[] {
       if (spans) spans.stage = begin('mpp.deliver', spans)
     }),
     on('delivered', ({ challenge }) => close(challenge, { 'mpp.outcome': 'delivered' })),
-    on('owed', ({ challenge, cause }) =>
-      close(challenge, { 'mpp.outcome': 'owed' }, { type: 'owed', cause }),
+    ...(['owed', 'canceled'] as const).map((outcome) =>
+      on(outcome, ({ challenge, cause }) =>
+        close(challenge, { 'mpp.outcome': outcome }, { type: outcome, cause }),
+      ),
     ),
     on('rejected', ({ challenge, problem, cause }) =>
       close(challenge, { 'mpp.outcome': 'rejected' }, { type: problem.code, cause }),

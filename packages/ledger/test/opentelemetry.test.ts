@@ -52,6 +52,9 @@ function shop({ settle, reconcile, settleWithin }: Hooks = {}) {
   const rail = Method.toServer<typeof points>(points, {
     replayKey: ({ credential }) => credential.payload.token,
     settle: async () => ((await settle?.()) ?? { reference: 'ref-1' }) as { reference: string },
+    capture: async () => Outcome.settled({ reference: 'ref-1' }),
+    cancel: async () => Outcome.rejected('verification-failed'),
+    refund: async () => ({ reference: 'back-1', amount: 1050n, left: 0n }),
     ...(reconcile && { reconcile: async () => (await reconcile()) as Outcome.Outcome }),
   })
   const mpp = Mpp.create({
@@ -63,8 +66,11 @@ function shop({ settle, reconcile, settleWithin }: Hooks = {}) {
   mpp.on('error', () => undefined)
   const tracer = tracers.getTracer('test')
   const stop = observe(mpp, { tracer, meter: meters.getMeter('test') })
-  const route = (page: () => Response | Promise<Response> = () => new Response('page')) =>
-    mpp.charge({ amount: '1050', currency: 'pts' })(page)
+  const price = { amount: '1050', currency: 'pts' }
+  const route = (
+    page: () => Response | Promise<Response> = () => new Response('page'),
+    capture: 'before' | 'after' = 'before',
+  ) => mpp.charge({ ...price, capture })(page)
   return { mpp, route, spans, tracer, stop, read: () => readMetrics(meters, metrics) }
 }
 
@@ -175,6 +181,19 @@ describe('spans', () => {
     expect(named(spans, 'mpp.deliver')).toHaveLength(2)
   })
 
+  test('of money that was let go end with the page that failed', async () => {
+    const { route, spans, read } = shop({ settle: () => Outcome.authorized() })
+    const page = route(() => new Response('no', { status: 500 }), 'after')
+    await page(present(await prove(page)))
+    const [payment, ...more] = named(spans, 'mpp.payment')
+    expect(more).toEqual([])
+    expect(payment?.attributes['mpp.outcome']).toBe('canceled')
+    expect(await read()).toMatchObject({
+      [`mpp.payments{${RAIL},mpp.outcome=canceled}`]: 1,
+      [`mpp.settlement.duration{${RAIL},mpp.outcome=canceled}`]: 1,
+    })
+  })
+
   test('of copies do not end each other', async () => {
     const { route, spans } = shop({ settle: () => new Promise((done) => setTimeout(done, 30)) })
     const page = route()
@@ -218,6 +237,12 @@ describe('metrics', () => {
       [`mpp.amount{mpp.currency=pts,${RAIL}}`]: 21,
       [`mpp.settlement.duration{${RAIL},mpp.outcome=settled}`]: 2,
     })
+  })
+
+  test('count refunds', async () => {
+    const { mpp, read } = shop()
+    await mpp.refund({ method: 'points', reference: 'ref-1', challengeId: 'c' })
+    expect(await read()).toMatchObject({ 'mpp.refunds{mpp.method=points}': 1 })
   })
 
   test('count a settlement that came late once, and what failed inside', async () => {

@@ -12,8 +12,8 @@ import { priceOf } from './price.js'
 import type { Offer } from './route.js'
 import { replay } from './steps/answer.js'
 import { bind, type Bound } from './steps/bind.js'
-import { cancel, capture as take, type Held } from './steps/authorization.js'
-import { capture, isRefusal, refuse, type Captured, type Refusal } from './steps/capture.js'
+import { cancel, capture, type Held } from './steps/authorization.js'
+import { isRefusal, receive, refuse, type Received, type Refusal } from './steps/receive.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { cameInTime, isInGrace, remember } from './steps/late.js'
 import { inWordsOf } from './steps/problem.js'
@@ -65,20 +65,20 @@ export function serve(
   inbound: Inbound,
 ): Verdict | Promise<Verdict | HeldVisit> {
   if ((offers[0] as Offer).kernel.free.has(inbound.method)) return { status: 'free' }
-  const capturing = capture(offers, inbound)
-  return capturing instanceof Promise
-    ? capturing.then((captured) => answer(offers, captured, inbound))
-    : answer(offers, capturing, inbound)
+  const receiving = receive(offers, inbound)
+  return receiving instanceof Promise
+    ? receiving.then((received) => answer(offers, received, inbound))
+    : answer(offers, receiving, inbound)
 }
 
 function answer(
   offers: readonly Offer[],
-  captured: Captured | Refusal,
+  received: Received | Refusal,
   inbound: Inbound,
 ): Verdict | Promise<Verdict | HeldVisit> {
-  if (isRefusal(captured))
-    return refused(offers, captured, { inbound, body: undefined, bound: undefined })
-  const { token, body } = captured
+  if (isRefusal(received))
+    return refused(offers, received, { inbound, body: undefined, bound: undefined })
+  const { token, body } = received
   const visit: Asked = { inbound, body, bound: undefined }
   if (token === undefined) return refused(offers, refuse('payment-required'), visit)
   return orRefuse(offers, visit, pay(offers, token, visit))
@@ -159,15 +159,15 @@ async function proceed(
 ): Promise<PaidVisit | HeldVisit | Refusal> {
   const { bound, lease } = held
   const { inbound } = visit
-  const capture = async (answer?: Answer): Promise<PaidVisit | Refusal> => {
-    const settled = await take(held, answer)
+  const take = async (answer?: Answer): Promise<PaidVisit | Refusal> => {
+    const settled = await capture(held, answer)
     return isRefusal(settled) ? settled : owe(bound, lease, { inbound, settled })
   }
-  if (bound.offer.options.capture !== 'after') return capture(lease.record.answer)
+  if (bound.offer.options.capture !== 'after') return take(lease.record.answer)
   return {
     status: 'authorized',
     lease,
-    capture: (answer) => orRefuse(offers, visit, capture(answer)),
+    capture: (answer) => orRefuse(offers, visit, take(answer)),
     cancel: (cause) => letGo(held, inbound, cause),
   }
 }

@@ -6,7 +6,7 @@
 import type { Outcome, Settled } from '../../Outcome.js'
 import { race } from '../deadline.js'
 import type { Bound } from './bind.js'
-import type { Refusal } from './capture.js'
+import type { Refusal } from './receive.js'
 import { advance, hold, renew, type Lease } from './claim.js'
 import { record, refuseHeld } from './conclude.js'
 import type { Presentation } from './judge.js'

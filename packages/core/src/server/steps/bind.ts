@@ -12,7 +12,7 @@ import * as PaymentRequest from '../../PaymentRequest.js'
 import { scopeOf } from '../scope.js'
 import { deepFreeze, pickIssued, withIssued, type Offer } from '../route.js'
 import type { Inbound } from '../transport.js'
-import { isRefusal, refuse, type Refusal } from './capture.js'
+import { isRefusal, refuse, type Refusal } from './receive.js'
 
 /** A credential that answers an offer of this route. */
 export type Bound = {

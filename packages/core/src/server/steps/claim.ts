@@ -9,7 +9,7 @@ import type { Entry, Store } from '../../Store.js'
 import type { Kernel } from '../config.js'
 import { sha256Text } from '#sha256'
 import type { Bound } from './bind.js'
-import { refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './receive.js'
 import type { Judged } from './judge.js'
 import { challengeKey, claimed, IDEMPOTENCY, idOf, lifeOf, type PaymentRecord } from './record.js'
 

@@ -14,7 +14,7 @@ import type {
 import * as Receipt from '../../Receipt.js'
 import { priceOf } from '../price.js'
 import type { Bound } from './bind.js'
-import { refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './receive.js'
 import { advance, giveBack, hold, impose, release, type Lease } from './claim.js'
 import { enterSettled, tryEnter } from './enter.js'
 import { idOf } from './record.js'

@@ -5,7 +5,7 @@
  */
 import * as Errors from '../../Errors.js'
 import type { Server } from '../../Method.js'
-import { refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './receive.js'
 
 const TRANSPORT_CODE = /^(?:E[A-Z]{3,}|UND_ERR_\w+|ERR_(?:SOCKET|STREAM|HTTP2|TLS)_\w+)$/
 const TRANSPORT_NAME =

@@ -14,7 +14,7 @@ import { isThenable, race } from '../deadline.js'
 import { MethodStore } from '../store.js'
 import type { Inbound } from '../transport.js'
 import type { Bound } from './bind.js'
-import { refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './receive.js'
 import { isProblem, isTransportFault, refusalOf, showable } from './fault.js'
 
 /** A proof that the rail found good. */

@@ -5,7 +5,7 @@
  */
 import type { Authorized, Outcome, Rejected, Settled } from '../../Outcome.js'
 import type { Bound } from './bind.js'
-import { refuse } from './capture.js'
+import { refuse } from './receive.js'
 import { isJson, isTransportFault, problemOf, showable } from './fault.js'
 
 /** What deployed rails say of a success beside its reference. */

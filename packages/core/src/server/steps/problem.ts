@@ -6,7 +6,7 @@
 import type * as Errors from '../../Errors.js'
 import type { Problems, Server } from '../../Method.js'
 import type { Offer } from '../route.js'
-import type { Refusal } from './capture.js'
+import type { Refusal } from './receive.js'
 
 /**
  * Puts the problem type of a method's own draft in the place of core's. The code stays.

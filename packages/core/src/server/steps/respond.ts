@@ -10,7 +10,7 @@ import { issue, type Issuing } from '../offers.js'
 import { scopeOf } from '../scope.js'
 import type { Offer } from '../route.js'
 import type { Inbound, Reply } from '../transport.js'
-import { refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './receive.js'
 import { noteIssued } from './enter.js'
 
 const EXPOSED = 'WWW-Authenticate, Payment-Receipt, Retry-After'

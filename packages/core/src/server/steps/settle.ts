@@ -6,7 +6,7 @@
 import type { Authorized, Outcome, Settled } from '../../Outcome.js'
 import { isThenable, race } from '../deadline.js'
 import type { Bound } from './bind.js'
-import { refuse, type Refusal } from './capture.js'
+import { refuse, type Refusal } from './receive.js'
 import { giveBack, hold, renew, type Lease } from './claim.js'
 import { imposeLate, record, refuseHeld, refuseUnknown, unrecorded } from './conclude.js'
 import { enter } from './enter.js'

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Kernel } from '../config.js'
-import { refuse } from './capture.js'
+import { refuse } from './receive.js'
 import { advance, newOwner, type Lease } from './claim.js'
 import { challengeKey, type PaymentRecord } from './record.js'
 

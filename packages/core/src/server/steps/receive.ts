@@ -36,7 +36,7 @@ export const isRefusal = (value: unknown): value is Refusal =>
   typeof value === 'object' && value !== null && 'refused' in value
 
 /** What is known of a request before anything is judged. */
-export type Captured = { token: string | undefined; body: Uint8Array | undefined }
+export type Received = { token: string | undefined; body: Uint8Array | undefined }
 
 /**
  * Checks transport security, finds the credential, asks the rate limit and reads the body that the
@@ -44,10 +44,10 @@ export type Captured = { token: string | undefined; body: Uint8Array | undefined
  *
  * @see core draft, Transport Security, Multiple Payment Options and Denial of Service
  */
-export function capture(
+export function receive(
   offers: readonly Offer[],
   inbound: Inbound,
-): Captured | Refusal | Promise<Captured | Refusal> {
+): Received | Refusal | Promise<Received | Refusal> {
   const { kernel } = offers[0] as Offer
   if (!kernel.insecure && !isSecure(inbound))
     return refuse('insecure-transport', {
@@ -60,15 +60,15 @@ export function capture(
   const [token] = tokens
   const readsBody = inbound.hasBody && offers.some(({ options }) => options.bind?.body !== false)
   return kernel.limit || readsBody
-    ? captureRest(kernel, inbound, { token, readsBody })
+    ? receiveRest(kernel, inbound, { token, readsBody })
     : { token, body: undefined }
 }
 
-async function captureRest(
+async function receiveRest(
   kernel: Kernel,
   inbound: Inbound,
   { token, readsBody }: { token: string | undefined; readsBody: boolean },
-): Promise<Captured | Refusal> {
+): Promise<Received | Refusal> {
   const limited =
     kernel.limit &&
     (await askLimit(kernel, token === undefined ? 'challenge' : 'credential', inbound))
