@@ -64,6 +64,22 @@ describe(
     })
 
     test.each([
+      ['and nothing was done', false],
+      ['and all was done', true],
+    ])('an error that Stripe keeps under the key, %s', async (_, executed) => {
+      const fail = { status: 500, recorded: true }
+      using _fault = local.fault({ call: CREATE, fail, executed, times: 1 })
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer)
+      const again = await shop.ask(authorization)
+      // What was not done is done under another key, at the next visit.
+      if (!executed) await expectUnknown(again, 'settlement-unavailable')
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+
+    test.each([
       ['never answered', false],
       ['never answered, and done', true],
     ])('%s', async (_, executed) => {

@@ -88,6 +88,10 @@ export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' | 'used'
   }
 }
 
+/** Whether an error is the one that Stripe has kept under a key, 500s included: it stays so while the key lives. */
+export const isReplayed = (cause: unknown): boolean =>
+  dataOf(cause).headers?.['idempotent-replayed'] === 'true'
+
 /**
  * Says whose fault it is that Stripe found a request invalid: the token's, or ours.
  *
@@ -152,6 +156,7 @@ type Fault = {
   type?: string
   code?: string
   decline_code?: string
+  headers?: Readonly<Record<string, unknown>>
 }
 
 const dataOf = (cause: unknown): Fault =>

@@ -7,7 +7,7 @@ import { Outcome } from '@polyrail/core'
 import type { Granted, Intent, Network } from '../network.js'
 import { begin, end, plan, recall, toCall } from './attempt.js'
 import type { Call, Note, Presented, Terms } from './attempt.js'
-import { declined, judgeError, judgeIntent, judgeToken, USED } from './outcome.js'
+import { declined, isReplayed, judgeError, judgeIntent, judgeToken, USED } from './outcome.js'
 
 export type { Terms } from './attempt.js'
 
@@ -106,6 +106,8 @@ async function inquire(
   const judged = judgeError(cause)
   if (judged === 'invalid' || judged === 'used')
     return attempt ? Outcome.indeterminate({ attempt, cause }) : search(network, call, cause)
+  // An error of Stripe's own that its key has kept is all that this key will ever tell.
+  if (judged.status === 'indeterminate' && isReplayed(cause)) return search(network, call, cause)
   return judged.status === 'unsettled'
     ? Outcome.indeterminate({ attempt, retryAfter: judged.retryAfter, cause })
     : judged
