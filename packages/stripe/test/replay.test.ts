@@ -114,6 +114,31 @@ describe('one token buys one page', () => {
     expect(replaying.served()).toBe(0)
   })
 
+  test('when Stripe shows a foreign payment in place of ours, and ours the next time', async () => {
+    await buy(local, openShop(local))
+    const foreign = local.paymentIntents.at(-1)?.id ?? ''
+    const client = connect(local)
+    let asked = 0
+    const shop = openShop(local, {
+      client: {
+        rawRequest: (...call: Parameters<typeof client.rawRequest>) => client.rawRequest(...call),
+        paymentIntents: {
+          async create(parameters, options) {
+            const ours = await client.paymentIntents.create(parameters, options)
+            return asked++ === 0 ? client.paymentIntents.retrieve(foreign) : ours
+          },
+          retrieve: (id) => client.paymentIntents.retrieve(id),
+          cancel: (id) => client.paymentIntents.cancel(id),
+          search: (query) => client.paymentIntents.search(query),
+        },
+      },
+    })
+    const { answer, authorization } = await buy(local, shop)
+    expect([answer.status, shop.served()]).toEqual([503, 0])
+    expect((await shop.ask(authorization)).status).toBe(200)
+    expect([shop.served(), captured()]).toEqual([1, 2])
+  })
+
   test('when the server dies between asking and noting the answer, and its twin takes over', async () => {
     const store = Store.memory()
     const config = { deadlines: { settle: 100, lease: 200 } }

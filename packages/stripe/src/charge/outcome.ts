@@ -29,9 +29,9 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
     BigInt(amount) === order.amount &&
     currency === order.currency &&
     metadata?.['mpp_attempt'] === order.attempt
+  // Its id is not kept: it would be asked for again, and ours never.
   if (!isOurs)
     return Outcome.indeterminate({
-      attempt: { intent: id },
       cause: new Error(`The PaymentIntent ${id} is not the one that was asked for.`),
     })
   switch (status) {
