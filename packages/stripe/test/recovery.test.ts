@@ -298,6 +298,73 @@ describe(
   },
 )
 
+describe(
+  'a policy of Connect that decides after the settlement is given up',
+  { timeout: 30_000 },
+  () => {
+    /** A shop whose policy decides on command. */
+    function openSlow(store: Store.Store, deadlines = { settle: 50, lease: 100 }) {
+      let decide = () => {}
+      const decided = new Promise<void>((resolve) => {
+        decide = resolve
+      })
+      const settlement = () => decided.then(() => ({}))
+      const config = { deadlines }
+      const shop = openShop(local, { store, config, connect: { accounts: [], settlement } })
+      return { shop, decide: () => decide() }
+    }
+
+    test('takes no money that nobody waits for, and the same credential pays afterwards', async () => {
+      const { shop, decide } = openSlow(Store.memory())
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer)
+      await expectUnknown(await shop.ask(authorization), 'settlement-unavailable')
+      const asked = local.calls.length
+      decide()
+      await new Promise((resolve) => setTimeout(resolve, 150))
+      expect([local.calls.length, captured()]).toEqual([asked, 0])
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+
+    test('is no refusal at a server that has taken over: the money may be on its way', async () => {
+      const store = Store.memory()
+      const { shop: slow, decide } = openSlow(withoutLeases(store), {
+        settle: 30_000,
+        lease: 45_000,
+      })
+      const twin = openShop(local, { store })
+      const { authorization } = await prepare(local, slow)
+      const sleeping = slow.ask(authorization)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await expectUnknown(await twin.ask(authorization), 'settlement-unavailable')
+      using hold = local.hold(CREATE)
+      decide()
+      await hold.arrived()
+      await expectUnknown(await twin.ask(authorization))
+      hold.release()
+      await sleeping
+      expect((await twin.ask(authorization)).status).toBe(200)
+      expect([slow.served() + twin.served(), captured()]).toEqual([1, 1])
+    })
+  },
+)
+
+/** As a server writes it whose clock is behind: what it claims is free for everybody else. */
+function withoutLeases(store: Store.Store): Store.Store {
+  const free = (value: unknown) =>
+    typeof value === 'object' && value !== null ? { ...value, until: 0 } : value
+  return {
+    name: store.name,
+    get: (key) => store.get(key),
+    set: (key, value, options) => store.set(key, value, options),
+    delete: (key) => store.delete(key),
+    update: (key, change, options) => store.update(key, change, options),
+    claim: (entries) =>
+      store.claim(entries.map((entry) => ({ ...entry, value: free(entry.value) }))),
+  }
+}
+
 describe('an attempt that never reached Stripe', { timeout: 30_000 }, () => {
   const nothing: LocalStripe.StripeFault = { call: CREATE, fail: 'drop', times: 2 }
 

@@ -24,7 +24,7 @@ export type Terms = {
 
 export type Presented = Pick<
   Method.Presented<typeof method>,
-  'challenge' | 'credential' | 'store' | 'capture'
+  'challenge' | 'credential' | 'signal' | 'store' | 'capture'
 >
 
 /** What is noted: what another process cannot work out again, and never the token. */

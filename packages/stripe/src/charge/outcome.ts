@@ -55,7 +55,7 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
   }
 }
 
-/** What is said of an attempt that another has made before. */
+/** What is said where Stripe has had the key before, for an attempt that this store knows nothing of. */
 export const USED = 'This token has been used for this challenge before.'
 
 const AUTHENTICATE =

@@ -29,9 +29,12 @@ export async function settle(terms: Terms, presented: Presented): Promise<Outcom
     // Whatever our own configuration does wrong: nothing has been sent.
     return Outcome.unsettled({ retryAfter: 60, cause })
   }
+  // The visitor has been told that nobody knows, and another server may have said since that nothing was charged.
+  if (presented.signal.aborted) return Outcome.unsettled({ retryAfter: 1 })
   // Noted first: whoever finds no note knows that nothing was sent.
   const note = await begin(presented, planned)
-  if (!note) return declined(USED)
+  // Another server's, which was slow and may yet take the money.
+  if (!note) return Outcome.indeterminate({ retryAfter: 1 })
   const call = toCall(terms, presented, note)
   return close(presented, call, await ask(terms.network, call))
 }
