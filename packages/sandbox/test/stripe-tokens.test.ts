@@ -83,6 +83,32 @@ describe('an issued token', () => {
     expect(await get(agent, `${issued}/${id}`)).toMatchObject({ ...used, status: 'deactivated' })
   })
 
+  test('pays until its limit is reached, and not beyond', async () => {
+    const limits = { currency: 'usd', max_amount: 1_200, expires_at: local.now() + 600 }
+    const { id } = await issue({ usage_limits: limits })
+    const pay = () => seller.paymentIntents.create(paying(id), { apiVersion })
+    await pay()
+    await pay()
+    expect(await get(seller, `${granted}/${id}`)).toMatchObject({
+      deactivated_reason: null,
+      usage_details: { amount_captured: { value: 1_000 } },
+    })
+    const error = await errorOf(pay())
+    expect([error.statusCode, error.code]).toEqual([400, undefined])
+    expect(error.message).toMatch(/remaining amount/)
+    await seller.paymentIntents.create({ ...paying(id), amount: 200 }, { apiVersion })
+    expect(await get(seller, `${granted}/${id}`)).toMatchObject({ deactivated_reason: 'consumed' })
+  })
+
+  test('is taken of by what is authorised, before it is captured', async () => {
+    const limits = { currency: 'usd', max_amount: 900, expires_at: local.now() + 600 }
+    const { id } = await issue({ usage_limits: limits })
+    const held = { ...paying(id), capture_method: 'manual' as const }
+    await seller.paymentIntents.create(held, { apiVersion })
+    const error = await errorOf(seller.paymentIntents.create(held, { apiVersion }))
+    expect(error.message).toMatch(/remaining amount/)
+  })
+
   test('is revoked by its agent, once', async () => {
     const { id } = await issue()
     const stranger = post(seller, `${issued}/${id}/revoke`)

@@ -9,7 +9,7 @@ import { showMethod } from './methods.js'
 import { automaticTypes, showPayment } from './payment-views.js'
 import { type ErrorBody, invalid, Refusal } from './refusal.js'
 import { type DeclineCode, declines, type Outcome, type TestMethod } from './test-methods.js'
-import { checkLimits, deactivate } from './tokens.js'
+import { checkLimits, spend } from './tokens.js'
 import type { Charge, Payment, World } from './world.js'
 
 /**
@@ -64,14 +64,14 @@ function follow(
       return
     case 'processes':
       payment.status = 'processing'
-      if (payment.token) deactivate(world, payment.token, 'consumed')
+      if (payment.token) spend(world, payment.token, payment.amount)
       addCharge(world, payment, 'pending')
   }
 }
 
-/** The one place where a payment method is charged, and where a token is used up. */
+/** The one place where a payment method is charged. */
 function authorise(world: World, payment: Payment): void {
-  if (payment.token) deactivate(world, payment.token, 'consumed')
+  if (payment.token) spend(world, payment.token, payment.amount)
   const charge = addCharge(world, payment, 'succeeded')
   if (payment.captureMethod === 'manual') payment.status = 'requires_capture'
   else collect(world, charge, payment.amount)

@@ -1,5 +1,5 @@
 /**
- * Shared Payment Tokens: issued by agents, granted to sellers, used once.
+ * Shared Payment Tokens: issued by agents, granted to sellers, used up to their limit.
  *
  * @module
  */
@@ -41,6 +41,7 @@ export function addToken(world: World, grant: Grant): Token {
     id: newId('token'),
     created: world.now(),
     captured: 0n,
+    spent: 0n,
     deactivated: undefined,
   }
   world.tokens.set(token.id, token)
@@ -50,6 +51,12 @@ export function addToken(world: World, grant: Grant): Token {
 /** Ends a token, unless it has ended. */
 export function deactivate(world: World, token: Token, reason: DeactivatedReason): void {
   token.deactivated ??= { at: world.now(), reason }
+}
+
+/** Takes of a token's limit, and ends it when nothing is left: Stripe says of such that they are consumed. */
+export function spend(world: World, token: Token, amount: bigint): void {
+  token.spent += amount
+  if (token.spent >= token.maxAmount) deactivate(world, token, 'consumed')
 }
 
 /** A token as it is now: one whose time is over is deactivated when somebody looks. */
@@ -99,7 +106,7 @@ export function checkLimits(
       `The currency ${currency} is not that of the shared payment granted token, ${token.currency}.`,
     )
   }
-  if (amount > token.maxAmount - token.captured) {
+  if (amount > token.maxAmount - token.spent) {
     throw spent(
       'The requested amount is greater than the remaining amount capturable with this shared payment granted token.',
     )

@@ -43,6 +43,8 @@ export type Token = {
   returnUrl: string | undefined
   metadata: Record<string, string>
   captured: bigint
+  /** What its payments have taken of the limit: those under way and authorised as well as the captured. */
+  spent: bigint
   deactivated: { at: number; reason: DeactivatedReason } | undefined
 }
 
