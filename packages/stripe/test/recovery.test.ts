@@ -273,6 +273,44 @@ describe(
       expect(captured()).toBe(1)
     })
 
+    const dear = { amount: 500n }
+    const blind: LocalStripe.StripeFault = {
+      call: 'GET /v1/payment_intents/search',
+      fail: { status: 200, body: '{"object":"search_result","data":[]}' },
+    }
+
+    test.each([
+      ['another key', { idempotencyKey: ({ spt }: { spt: string }) => `new_${spt}` }],
+      ['a key that is never the same', { idempotencyKey: () => crypto.randomUUID() }],
+    ])('%s takes nothing again of a token for more', async (_, options) => {
+      using _fault = local.fault(lost)
+      const store = Store.memory()
+      const { answer, authorization } = await buy(local, openShop(local, { store }), dear)
+      await expectUnknown(answer)
+      const changed = openShop(local, { store, ...options })
+      {
+        using _blind = local.fault(blind)
+        await expectUnknown(await changed.ask(authorization))
+        await expectUnknown(await changed.ask(authorization))
+      }
+      expect((await changed.ask(authorization)).status).toBe(200)
+      expect([changed.served(), captured()]).toEqual([1, 1])
+    })
+
+    test('an error that Stripe keeps under the key is no reason to take of a token for more again', async () => {
+      const fail = { status: 500, recorded: true }
+      using _ = local.fault({ call: CREATE, fail, executed: true, times: 1 })
+      const shop = openShop(local)
+      const { authorization } = await buy(local, shop, dear)
+      {
+        using _blind = local.fault(blind)
+        await expectUnknown(await shop.ask(authorization))
+        await expectUnknown(await shop.ask(authorization))
+      }
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+
     test('a key that Stripe has forgotten is not asked again: the attempt is found by its metadata', async () => {
       using _ = local.fault(lost)
       const shop = openShop(local)

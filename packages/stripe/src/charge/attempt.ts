@@ -6,6 +6,7 @@
 import type { Method } from '@polyrail/core'
 import type { Asking, Network, Parameters } from '../network.js'
 import { checkSettlement, toParameters, type Settlement } from './connect.js'
+import { fingerprint } from './fingerprint.js'
 import type { charge as method, Request } from './method.js'
 import type { Order } from './outcome.js'
 
@@ -35,6 +36,8 @@ export type Note = {
   at: number
   /** Counts attempts, each under a key of its own. */
   round: number
+  /** Fingerprint of the key of the first round: under another, Stripe would take the money again. */
+  key: string
   tokenParameter: Terms['tokenParameter']
   /** `'after'`: the money is authorized and captured later. */
   capture: Presented['capture']
@@ -62,18 +65,19 @@ const LONGEST_KEY = 255
 /**
  * Plans an attempt.
  *
- * @throws TypeError for Connect parameters that must not be used, and whatever the server's policy throws.
+ * @throws TypeError for Connect parameters or a key that must not be used, and whatever the server's policy throws.
  */
-export async function plan(
-  { tokenParameter, accounts, settlement }: Terms,
-  { challenge: { request, id }, capture }: Presented,
-): Promise<Note> {
+export async function plan(terms: Terms, presented: Presented): Promise<Note> {
+  const { tokenParameter, accounts, settlement } = terms
+  const { challenge, capture } = presented
+  const { request, id } = challenge
   const connected = (await settlement?.({ request, challengeId: id })) ?? {}
   checkSettlement(connected, { amount: BigInt(request.amount), accounts })
   return {
     nonce: crypto.randomUUID(),
     at: Date.now(),
     round: 1,
+    key: await fingerprint(nameKey(terms, presented)),
     tokenParameter,
     capture,
     connect: toParameters(connected),
@@ -134,17 +138,13 @@ const lifeOf = ({ expires }: Presented['challenge']): number =>
  *
  * @throws TypeError for an idempotency key that Stripe does not take.
  */
-export function toCall(
-  { idempotencyKey }: Terms,
-  { challenge: { request, id }, credential: { payload } }: Presented,
-  note: Note,
-): Call {
-  const { spt, externalId } = payload
+export function toCall(terms: Terms, presented: Presented, note: Note): Call {
+  const { challenge, credential } = presented
+  const { request, id } = challenge
+  const { spt, externalId } = credential.payload
   const { nonce, round, tokenParameter, capture, connect, stripeAccount } = note
   const currency = request.currency.toLowerCase()
-  const key = idempotencyKey({ challengeId: id, spt })
-  if (typeof key !== 'string' || key === '' || key.length > LONGEST_KEY - 4)
-    throw new TypeError('stripe/charge: idempotencyKey must return 1 to 251 characters.')
+  const key = nameKey(terms, presented)
   const token = { shared_payment_granted_token: spt }
   return {
     note,
@@ -168,4 +168,15 @@ export function toCall(
       },
     },
   }
+}
+
+/** Whether Stripe would be asked under the key of an attempt that was noted. */
+export const isSameKey = async (terms: Terms, presented: Presented, note: Note): Promise<boolean> =>
+  note.key === (await fingerprint(nameKey(terms, presented)))
+
+function nameKey({ idempotencyKey }: Terms, { challenge, credential }: Presented): string {
+  const key = idempotencyKey({ challengeId: challenge.id, spt: credential.payload.spt })
+  if (typeof key !== 'string' || key === '' || key.length > LONGEST_KEY - 4)
+    throw new TypeError('stripe/charge: idempotencyKey must return 1 to 251 characters.')
+  return key
 }

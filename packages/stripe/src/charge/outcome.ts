@@ -120,6 +120,13 @@ export function judgeToken(
   return Outcome.unsettled({ retryAfter: 60, cause })
 }
 
+/** Whether a token may have paid an order, by how it looks now: one for more stays as it was, so that it proves nothing. */
+export function mayHavePaid(token: Granted | undefined, { amount, currency }: Order): boolean {
+  const { deactivated_reason: reason, usage_limits: limits } = token ?? {}
+  if (reason === 'consumed' || reason === 'resolved') return true
+  return limits?.currency === currency && BigInt(limits.max_amount) > amount
+}
+
 const DEAD: Readonly<Record<string, string>> = {
   consumed: 'used',
   expired: 'expired',

@@ -6,7 +6,7 @@
 import { Errors, Outcome, type Refund } from '@polyrail/core'
 import type { Asking, Intent, Network, Refunded } from '../network.js'
 import { recall, type Terms } from './attempt.js'
-import { hash } from './hash.js'
+import { fingerprint } from './fingerprint.js'
 import { judgeError } from './outcome.js'
 
 type Answer = Refund.Refund | Outcome.Unmoved
@@ -16,7 +16,7 @@ type Found = { intent: Intent; stripeAccount: string | undefined }
 /** Refunds a payment, or finds the refund that was made before. */
 export async function refund(terms: Terms, asked: Refund.Asked): Promise<Answer> {
   const { network } = terms
-  const id = await hash(asked.id)
+  const id = await fingerprint(asked.id)
   try {
     const found = await find(terms, asked)
     if (!found)

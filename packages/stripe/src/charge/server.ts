@@ -6,7 +6,7 @@
 import { Method } from '@polyrail/core'
 import { connect, type Location } from '../network.js'
 import type { Settlement } from './connect.js'
-import { hash } from './hash.js'
+import { fingerprint } from './fingerprint.js'
 import { charge as method, type Request } from './method.js'
 import { createRequest, readCurrency, type Route as RouteTerms } from './price.js'
 import { cancel, capture } from './authorization.js'
@@ -41,8 +41,7 @@ export function charge(options: charge.Options): charge.Rail {
     request: (route: charge.Route) =>
       createRequest(route, { networkId, paymentMethodTypes, currency }),
 
-    // A token is a secret, and no store needs it.
-    replayKey: ({ credential }) => hash(credential.payload.spt),
+    replayKey: ({ credential }) => fingerprint(credential.payload.spt),
 
     settle: (presented) => settle(terms, presented),
 

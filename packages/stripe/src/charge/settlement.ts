@@ -5,9 +5,17 @@
  */
 import { Outcome } from '@polyrail/core'
 import type { Granted, Intent, Network } from '../network.js'
-import { begin, end, plan, recall, toCall } from './attempt.js'
+import { begin, end, isSameKey, plan, recall, toCall } from './attempt.js'
 import type { Call, Note, Presented, Terms } from './attempt.js'
-import { declined, isReplayed, judgeError, judgeIntent, judgeToken, USED } from './outcome.js'
+import {
+  declined,
+  isReplayed,
+  judgeError,
+  judgeIntent,
+  judgeToken,
+  mayHavePaid,
+  USED,
+} from './outcome.js'
 
 export type { Terms } from './attempt.js'
 
@@ -24,7 +32,6 @@ export async function settle(terms: Terms, presented: Presented): Promise<Outcom
   let planned: Note
   try {
     planned = await plan(terms, presented)
-    toCall(terms, presented, planned)
   } catch (cause) {
     // Whatever our own configuration does wrong: nothing has been sent.
     return Outcome.unsettled({ retryAfter: 60, cause })
@@ -42,19 +49,24 @@ export async function settle(terms: Terms, presented: Presented): Promise<Outcom
 /**
  * Finds out what became of an earlier attempt.
  *
- * @param known - What that attempt told.
+ * @param told - What that attempt told.
  */
 export async function reconcile(
   terms: Terms,
   presented: Presented,
-  known: unknown,
+  told: unknown,
 ): Promise<Outcome.Outcome> {
-  const { note: told, intent } = (known ?? {}) as Known
-  const note = (await recall(presented)) ?? told
+  const { note: kept, intent } = (told ?? {}) as Known
+  const note = (await recall(presented)) ?? kept
   if (!note || note.isVoid) return Outcome.unsettled({ retryAfter: 1 })
   const call = toCall(terms, presented, note)
-  const isOurs = told === undefined || told.nonce === note.nonce
-  return close(presented, call, await inquire(terms.network, call, isOurs ? intent : undefined))
+  const isOurs = kept === undefined || kept.nonce === note.nonce
+  const known = isOurs ? intent : undefined
+  // Under another key Stripe would not find out, but pay, where the token is for more.
+  const isKept = Date.now() - note.at < KEY_LIFE && (await isSameKey(terms, presented, note))
+  const isLost = known === undefined && !isKept
+  const finding = isLost ? search(terms.network, call) : inquire(terms.network, call, known)
+  return close(presented, call, await finding)
 }
 
 /** Keeps what finds the payment again, or frees the way for another attempt. */
@@ -95,8 +107,6 @@ async function inquire(
   call: Call,
   intent: string | undefined,
 ): Promise<Outcome.Outcome> {
-  const isKept = Date.now() - call.note.at < KEY_LIFE
-  if (intent === undefined && !isKept) return search(network, call)
   const { parameters, asking } = call
   const answer = await hear(
     intent === undefined
@@ -128,10 +138,8 @@ async function search(network: Network, call: Call, cause?: unknown): Promise<Ou
   }
   const { token, cause: unseen } = await lookUp(network, call)
   if (token === 'unknown') return Outcome.indeterminate({ retryAfter: 5, cause: unseen })
-  // A token that was used may have paid this, and the search not know it yet.
-  const isUsed =
-    token?.deactivated_reason === 'consumed' || token?.deactivated_reason === 'resolved'
-  return isUsed && now - note.at < SEARCHABLE
+  // It may have paid this, and the search not know it yet.
+  return mayHavePaid(token, order) && now - note.at < SEARCHABLE
     ? Outcome.indeterminate({ retryAfter: 60, cause })
     : judgeToken(token, order, { now: now / 1000, cause })
 }
