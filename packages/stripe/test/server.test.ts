@@ -306,6 +306,8 @@ describe('options that cannot work say what to do', () => {
     [{ client, networkId, paymentMethodTypes: [] }, /paymentMethodTypes/],
     [{ client, networkId, paymentMethodTypes: 'card' }, /paymentMethodTypes/],
     [{ client, networkId, currency: 'xyz' }, /not a currency/],
+    [{ client, networkId, idempotencyKey: () => 'shop' }, /another for another/],
+    [{ client, networkId, idempotencyKey: () => crypto.randomUUID() }, /the same for the same/],
   ])('%#', (options, message) => {
     expect(() => stripe.charge(options as stripe.Options)).toThrow(message)
   })

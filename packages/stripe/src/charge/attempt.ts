@@ -59,8 +59,8 @@ export type Call = {
 
 /** Seconds for which an attempt is remembered beyond its challenge: longer than the payment is owed. */
 const REMEMBERED = 2 * 86_400
-/** Stripe's limit. */
-const LONGEST_KEY = 255
+/** What a header carries; Stripe takes 255, and the round wants its part. */
+const KEY = /^[\x20-\x7e]{1,251}$/
 
 /**
  * Plans an attempt.
@@ -176,7 +176,7 @@ export const isSameKey = async (terms: Terms, presented: Presented, note: Note):
 
 function nameKey({ idempotencyKey }: Terms, { challenge, credential }: Presented): string {
   const key = idempotencyKey({ challengeId: challenge.id, spt: credential.payload.spt })
-  if (typeof key !== 'string' || key === '' || key.length > LONGEST_KEY - 4)
-    throw new TypeError('stripe/charge: idempotencyKey must return 1 to 251 characters.')
+  if (typeof key !== 'string' || !KEY.test(key))
+    throw new TypeError('stripe/charge: idempotencyKey must return 1 to 251 characters of ASCII.')
   return key
 }

@@ -61,6 +61,7 @@ function createTerms({
   idempotencyKey = ({ challengeId, spt }) => `${challengeId}_${spt}`,
   ...location
 }: charge.Options): Terms {
+  checkKeys(idempotencyKey)
   return {
     network: connect(location),
     tokenParameter,
@@ -68,6 +69,17 @@ function createTerms({
     accounts: connected?.accounts,
     settlement: connected?.settlement,
   }
+}
+
+/** A key that is never the same finds no payment again, and one that is always the same finds another's. */
+function checkKeys(idempotencyKey: Terms['idempotencyKey']): void {
+  const [one, again, other] = ['1', '1', '2'].map((at) =>
+    idempotencyKey({ challengeId: `challenge_${at}`, spt: `spt_${at}` }),
+  )
+  if (one !== again || one === other)
+    throw new TypeError(
+      'stripe/charge: idempotencyKey must return the same for the same payment, and another for another.',
+    )
 }
 
 export declare namespace charge {
