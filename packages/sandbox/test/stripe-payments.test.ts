@@ -356,6 +356,7 @@ describe('the terms of a payment', () => {
     ['kwd', 5_120],
     ['isk', 5_000],
     ['usd', 99_999_999],
+    ['idr', 999_999_999_999],
   ])('%s %i is taken', async (currency, amount) => {
     expect((await stripe.paymentIntents.create({ currency, amount })).amount).toBe(amount)
   })

@@ -18,7 +18,7 @@ const HUNDREDTHS = `
   aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc cve czk
   dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr
   lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub
-  sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs wst xcd yer zar zmw`
+  sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs wst xcd xcg yer zar zmw`
 
 const TAKEN: ReadonlySet<string> = new Set(
   [WHOLE, THOUSANDTHS, WHOLE_IN_HUNDREDTHS, HUNDREDTHS].join(' ').trim().split(/\s+/),
@@ -75,8 +75,9 @@ const LEAST: Readonly<Record<string, bigint>> = {
 /** The least of a currency; of one that Stripe names no least for, the smallest unit. */
 export const leastOf = (currency: string): bigint => LEAST[currency] ?? stepOf(currency)
 
-/** Eight digits. Stripe, Minimum and maximum charge amounts. */
-export const MOST = 99_999_999n
+/** The most of a currency: eight digits, and twelve of rupiahs. Stripe, Minimum and maximum charge amounts. */
+export const mostOf = (currency: string): bigint =>
+  currency === 'idr' ? 999_999_999_999n : 99_999_999n
 
 /** The preview of Stripe's interface that knows Shared Payment Tokens, as deployed software names it. */
 export const API_VERSION = '2026-07-29.preview'

@@ -167,6 +167,9 @@ describe('a price', () => {
     ['5', 'ugx', '500'],
     ['0.30', 'gbp', '30'],
     ['175', 'huf', '17500'],
+    ['1500000', 'idr', '150000000'],
+    ['9999999999.99', 'idr', '999999999999'],
+    ['1', 'xcg', '100'],
   ])('of %s %s is %s of its smallest unit', async (amount, currency, expected) => {
     expect(await open({ amount, currency })).toBe(expected)
   })
@@ -178,6 +181,7 @@ describe('a price', () => {
     ['0', 'eur', /below the least/],
     ['0', 'pkr', /below the least/],
     ['1000000', 'usd', /above the most/],
+    ['10000000000', 'idr', /above the most/],
     ['0.505', 'usd', /more than 2 decimals/],
     ['50.0', 'jpy', /more than 0 decimals/],
     ['1.0005', 'kwd', /more than 3 decimals/],
@@ -201,17 +205,28 @@ describe('a price', () => {
     expect(() => openShop(local, { route })).toThrow(/decimal string/)
   })
 
-  test.each(['jpy', 'krw', 'kwd', 'isk', 'ugx', 'eur', 'czk', 'huf', 'mxn', 'thb', 'pkr'])(
-    'is charged at the least that Stripe takes of %s',
-    async (currency) => {
-      const least = String(leastOf(currency)).padStart(decimalsOf(currency) + 1, '0')
-      const at = least.length - decimalsOf(currency)
-      const amount = at === least.length ? least : `${least.slice(0, at)}.${least.slice(at)}`
-      const { answer } = await buy(local, openShop(local, { currency, route: { amount } }))
-      expect(answer.status).toBe(200)
-      expect(local.paymentIntents.at(-1)).toMatchObject({ currency, amount: leastOf(currency) })
-    },
-  )
+  test.each([
+    'jpy',
+    'krw',
+    'kwd',
+    'isk',
+    'ugx',
+    'eur',
+    'czk',
+    'huf',
+    'mxn',
+    'thb',
+    'pkr',
+    'idr',
+    'xcg',
+  ])('is charged at the least that Stripe takes of %s', async (currency) => {
+    const least = String(leastOf(currency)).padStart(decimalsOf(currency) + 1, '0')
+    const at = least.length - decimalsOf(currency)
+    const amount = at === least.length ? least : `${least.slice(0, at)}.${least.slice(at)}`
+    const { answer } = await buy(local, openShop(local, { currency, route: { amount } }))
+    expect(answer.status).toBe(200)
+    expect(local.paymentIntents.at(-1)).toMatchObject({ currency, amount: leastOf(currency) })
+  })
 
   test.each([
     [{ metadata: Object.fromEntries(Array.from({ length: 41 }, (_, at) => [`k${at}`, ''])) }],

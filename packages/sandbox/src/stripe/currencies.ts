@@ -17,7 +17,7 @@ const twoDecimal = words(`
   aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd cad cdf chf cny cop crc cve czk
   dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr
   lrd lsl mad mdl mkd mmk mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub
-  sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs wst xcd yer zar zmw
+  sar sbd scr sek sgd shp sle sos srd std szl thb tjs top try ttd twd tzs uah usd uyu uzs wst xcd xcg yer zar zmw
 `)
 
 /** The least that can be charged, in minor units. Of other currencies it is 1: Stripe converts, this does not. */
@@ -35,8 +35,8 @@ const least = new Map<string, bigint>([
   ['thb', 1_000n],
 ])
 
-/** The most that can be charged at once: eight digits. */
-const most = 99_999_999n
+/** The most that can be charged at once: eight digits, and twelve of rupiahs. */
+const mostOf = (currency: string) => (currency === 'idr' ? 999_999_999_999n : 99_999_999n)
 
 /** Decimals of a currency on the wire, or undefined when Stripe does not take it. */
 export function decimalsOf(currency: string): number | undefined {
@@ -52,7 +52,7 @@ export function readCurrency(parameters: Parameters, key = 'currency'): string {
   throw parameters.refuse(key, `Invalid currency: ${currency}`)
 }
 
-/** Reads an amount that is at least 1 and at most eight digits, as limits of tokens and refunds are. */
+/** Reads an amount that is at least 1, as limits of tokens and refunds are. */
 export function readPositive(parameters: Parameters, key: string): bigint | undefined {
   const amount = parameters.integer(key)
   if (amount === undefined) return undefined
@@ -72,6 +72,7 @@ export function readAmount(parameters: Parameters, currency: string): bigint {
     const words = `Amount must be at least ${formatAmount(minimum, currency)}`
     throw parameters.refuse('amount', words, 'amount_too_small')
   }
+  const most = mostOf(currency)
   if (amount > most) {
     const words = `Amount must be no more than ${formatAmount(most, currency)}`
     throw parameters.refuse('amount', words, 'amount_too_large')

@@ -10,7 +10,7 @@ import { decimalsOf } from '../constants.js'
 /** Draft, Request Schema. */
 const request = object({
   /** Smallest units of the currency. Shared Fields. */
-  amount: matching(/^[1-9]\d{0,7}$/, 'an amount in the smallest unit of the currency'),
+  amount: matching(/^[1-9]\d{0,11}$/, 'an amount in the smallest unit of the currency'),
   /** ISO 4217. Shared Fields. */
   currency: matching(/^[a-z]{3}$/i, 'a currency of three letters'),
   /** Text for people. Shared Fields. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { decimalsOf, isTaken, leastOf, MOST, stepOf } from '../constants.js'
+import { decimalsOf, isTaken, leastOf, mostOf, stepOf } from '../constants.js'
 import type { Request } from './method.js'
 
 /** What a route says. */
@@ -76,14 +76,14 @@ function toSmallest(amount: unknown, currency: string): string {
       `stripe/charge: amount ${shown} has more than ${decimals} decimals, and ${currency} has no smaller unit.`,
     )
   const units = BigInt(whole + part.padEnd(decimals, '0'))
-  const [least, step] = [leastOf(currency), stepOf(currency)]
+  const [least, most, step] = [leastOf(currency), mostOf(currency), stepOf(currency)]
   if (units < least)
     throw new TypeError(
       `stripe/charge: amount ${shown} is below the least that Stripe charges, ${least} in the smallest unit.`,
     )
-  if (units > MOST)
+  if (units > most)
     throw new TypeError(
-      `stripe/charge: amount ${shown} is above the most that Stripe charges, ${MOST} in the smallest unit.`,
+      `stripe/charge: amount ${shown} is above the most that Stripe charges, ${most} in the smallest unit.`,
     )
   if (units % step !== 0n)
     throw new TypeError(
