@@ -257,6 +257,50 @@ describe('step by step', () => {
     expect((await stripe.paymentIntents.capture(whole.id)).amount_received).toBe(500)
   })
 
+  test('a capture says what is known by then: a note, and the part of the platform', async () => {
+    const account = local.connect()
+    const destination = { transfer_data: { destination: account.id } }
+    const held = await pay(local, 'pm_card_visa', { capture_method: 'manual', ...destination })
+    const made = await stripe.paymentIntents.capture(held.id, {
+      amount_to_capture: 300,
+      application_fee_amount: 40,
+      final_capture: true,
+      metadata: { served: 'yes' },
+    })
+    expect(made).toMatchObject({
+      amount_received: 300,
+      application_fee_amount: 40,
+      metadata: { served: 'yes' },
+    })
+    expect(local.balance(account)).toEqual({ usd: 260n })
+    const plain = await pay(local, 'pm_card_visa', { capture_method: 'manual' })
+    for (const [param, value] of [
+      ['application_fee_amount', 1],
+      ['final_capture', false],
+    ] as const)
+      expect(
+        await errorOf(stripe.paymentIntents.capture(plain.id, { [param]: value })),
+      ).toMatchObject({ statusCode: 400, param })
+  })
+
+  test('what is authorised is held for seven days, and then cancelled', async () => {
+    await using own = await LocalStripe.start({ quiet: true })
+    const client = connect(own)
+    const held = await pay(own, 'pm_card_visa', { capture_method: 'manual' })
+    own.advance(7 * 86_400 - 5)
+    expect((await client.paymentIntents.retrieve(held.id)).status).toBe('requires_capture')
+    own.advance(5)
+    expect(own.paymentIntents.at(-1)?.status).toBe('canceled')
+    expect(await client.paymentIntents.retrieve(held.id)).toMatchObject({
+      status: 'canceled',
+      cancellation_reason: 'automatic',
+      amount_capturable: 0,
+    })
+    expect(await errorOf(client.paymentIntents.capture(held.id))).toMatchObject({
+      code: 'payment_intent_unexpected_state',
+    })
+  })
+
   test('a payment is cancelled while it has not been made', async () => {
     const held = await pay(local, 'pm_card_visa', { capture_method: 'manual' })
     const reason = { cancellation_reason: 'abandoned' as const }
@@ -280,6 +324,12 @@ describe('step by step', () => {
       description: 'changed',
     })
     expect(changed).toMatchObject({ metadata: { order: '1', note: 'x' }, description: 'changed' })
+    const without = await stripe.paymentIntents.update(id, { metadata: { order: '' } })
+    expect(without.metadata).toEqual({ note: 'x' })
+    const many = Object.fromEntries(Array.from({ length: 50 }, (_, index) => [`k${index}`, 'v']))
+    const full = stripe.paymentIntents.update(id, { metadata: many })
+    expect(await errorOf(full)).toMatchObject({ statusCode: 400, param: 'metadata' })
+    expect((await stripe.paymentIntents.update(id, { metadata: '' })).metadata).toEqual({})
     expect(await errorOf(stripe.paymentIntents.update(id, { amount: 600 }))).toMatchObject({
       code: 'parameter_unknown',
     })

@@ -17,7 +17,7 @@ import {
   refunded,
   type Totals,
 } from './books.js'
-import { complete, fail } from './charging.js'
+import { complete, fail, lapse } from './charging.js'
 import { decimalsOf } from './currencies.js'
 import { type Chaos, type ChaosOptions, openStripeFaults, type StripeFault } from './faults.js'
 import { answer, type Gateway, type Logged } from './gateway.js'
@@ -66,7 +66,7 @@ export interface Sandbox extends AsyncDisposable {
   fail: (paymentIntent: string, decline?: DeclineCode) => Promise<void>
   /** Stripe's time, in seconds: this machine's, plus what `advance` added. */
   now: () => number
-  /** Moves Stripe's time forward: tokens expire, and after a day idempotency keys are forgotten. */
+  /** Moves Stripe's time forward: tokens expire, idempotency keys are forgotten after a day, holds end after seven. */
   advance: (seconds: number) => void
   /** Makes calls fail, come late, or lose their answer. */
   fault: (fault: StripeFault) => Injected
@@ -225,6 +225,7 @@ function assemble(
       return refunded(world)
     },
     get paymentIntents() {
+      lapse(world)
       return [...world.payments.values()].map(bookPayment)
     },
     get refunds() {

@@ -189,7 +189,11 @@ export function fail(world: World, payment: Payment, code: DeclineCode): void {
 }
 
 /** @throws Refusal when there is nothing to capture, or less. */
-export function capture(world: World, payment: Payment, amount: bigint): void {
+export function capture(
+  world: World,
+  payment: Payment,
+  { amount, fee }: { amount: bigint; fee: bigint | undefined },
+): void {
   const charge = payment.charges.at(-1)
   if (payment.status !== 'requires_capture' || charge === undefined) {
     throw unexpected(payment, 'captured', ['requires_capture'])
@@ -198,7 +202,23 @@ export function capture(world: World, payment: Payment, amount: bigint): void {
     const words = `The amount to capture, ${amount}, is more than the ${payment.amount} that can be captured.`
     throw invalid(words, { code: 'amount_too_large', param: 'amount_to_capture', executed: true })
   }
+  if (fee !== undefined) payment.applicationFee = fee
   collect(world, charge, amount)
+}
+
+/** Seconds for which a card holds what its owner has authorised online. */
+const heldFor = 7 * 24 * 60 * 60
+
+/** Cancels what was authorised and not captured in time. */
+export function lapse({ payments, now }: World): void {
+  for (const payment of payments.values()) {
+    const charge = payment.charges.at(-1)
+    if (payment.status !== 'requires_capture' || charge === undefined) continue
+    const end = charge.created + heldFor
+    if (end > now()) continue
+    payment.status = 'canceled'
+    payment.canceled = { at: end, reason: 'automatic' }
+  }
 }
 
 /** @throws Refusal when the payment has been made or cancelled. */

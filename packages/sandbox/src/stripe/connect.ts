@@ -44,8 +44,9 @@ function readTransfer(call: Call, data: Parameters, amount: bigint): PaymentTerm
   return { destination, amount: part }
 }
 
-function readFee(
-  { parameters, account, caller }: Call,
+/** Reads what a platform takes of a payment, at its creation or its capture. */
+export function readFee(
+  { parameters, account, caller }: Pick<Call, 'account' | 'caller' | 'parameters'>,
   amount: bigint,
   transfer: PaymentTerms['transfer'],
 ): bigint | undefined {

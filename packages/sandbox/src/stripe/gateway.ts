@@ -4,6 +4,7 @@
  * @module
  */
 import { type Access, admit, type Headers } from './access.js'
+import { lapse } from './charging.js'
 import { expand } from './expand.js'
 import { failureReply, type openStripeFaults } from './faults.js'
 import type { openHolds } from './holds.js'
@@ -142,6 +143,7 @@ async function work({ world, holds, latency }: Gateway, through: Let): Promise<C
     const paths = parameters.list('expand') ?? []
     const { caller, account, preview } = access
     const { id, endpoint } = route
+    lapse(world)
     const call = { world, caller, account, preview, id, parameters, path: request.path }
     const shown = expand(world, endpoint(call), paths)
     return { reply: toReply(200, shown), isExecuted: true }

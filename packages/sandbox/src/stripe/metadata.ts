@@ -13,8 +13,29 @@ export function readMetadata(
   key = 'metadata',
 ): Record<string, string> | undefined {
   const pairs = parameters.pairs(key)
-  if (pairs === undefined) return undefined
-  const kept = [...pairs].filter(([, value]) => value !== '')
+  return pairs && checked(parameters, key, pairs)
+}
+
+/**
+ * Reads what metadata is to become: keys are added and changed, one with an empty text is taken away, and an empty text in
+ * place of the keys takes all away.
+ */
+export function changeMetadata(
+  parameters: Parameters,
+  current: Readonly<Record<string, string>>,
+): Record<string, string> {
+  const key = 'metadata'
+  if (!parameters.has(key)) return { ...current }
+  const pairs = parameters.pairs(key)
+  return pairs ? checked(parameters, key, [...Object.entries(current), ...pairs]) : {}
+}
+
+function checked(
+  parameters: Parameters,
+  key: string,
+  pairs: Iterable<readonly [string, string]>,
+): Record<string, string> {
+  const kept = [...new Map(pairs)].filter(([, value]) => value !== '')
   if (kept.length > mostKeys) {
     throw parameters.refuse(key, `Metadata can have at most ${mostKeys} keys.`)
   }

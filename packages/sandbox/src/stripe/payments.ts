@@ -5,11 +5,12 @@
  */
 import type { Call } from './call.js'
 import { attempt, cancel, capture, checkType, unexpected } from './charging.js'
+import { readFee } from './connect.js'
 import { readPositive } from './currencies.js'
 import { newId, randomLetters } from './identifiers.js'
 import { type Instrument, readInstrument, readTerms } from './payment-terms.js'
 import { showPayment } from './payment-views.js'
-import { readMetadata } from './metadata.js'
+import { changeMetadata } from './metadata.js'
 import { invalid, unknownId } from './refusal.js'
 import { usableToken } from './tokens.js'
 import { addMethod, findMethod, type Payment } from './world.js'
@@ -84,11 +85,11 @@ export function retrievePayment(call: Call): object {
 /** `POST /v1/payment_intents/:id`: its words, not its terms. */
 export function updatePayment(call: Call): object {
   const { parameters } = call
-  const metadata = readMetadata(parameters)
+  const payment = expectPayment(call)
+  const metadata = changeMetadata(parameters, payment.metadata)
   const description = parameters.text('description')
   parameters.end()
-  const payment = expectPayment(call)
-  if (metadata) Object.assign(payment.metadata, metadata)
+  payment.metadata = metadata
   if (description !== undefined) payment.description = description
   return showPayment(payment)
 }
@@ -113,12 +114,20 @@ export function confirmPayment(call: Call): object {
   return showPayment(payment)
 }
 
-/** `POST /v1/payment_intents/:id/capture` */
+/** `POST /v1/payment_intents/:id/capture`: once, since more captures want an agreement with Stripe. */
 export function capturePayment(call: Call): object {
-  const amount = readPositive(call.parameters, 'amount_to_capture')
-  call.parameters.end()
+  const { parameters } = call
   const payment = expectPayment(call)
-  capture(call.world, payment, amount ?? payment.amount)
+  const amount = readPositive(parameters, 'amount_to_capture') ?? payment.amount
+  const metadata = changeMetadata(parameters, payment.metadata)
+  if (parameters.flag('final_capture') === false) {
+    const words = 'This payment can be captured once: final_capture cannot be false.'
+    throw parameters.refuse('final_capture', words)
+  }
+  const fee = readFee(call, payment.amount, payment.transfer)
+  parameters.end()
+  capture(call.world, payment, { amount, fee })
+  payment.metadata = metadata
   return showPayment(payment)
 }
 
