@@ -239,6 +239,7 @@ describe(
   () => {
     const wrong: [string, Options][] = [
       ['a key that is revoked meanwhile', { client: 'revoked' }],
+      ['a key of another account', { client: 'another' }],
       ['a version that is none', { apiVersion: 'newest' }],
       ['a version that knows no tokens', { apiVersion: '2026-10-28.endive' }],
     ]
@@ -247,7 +248,8 @@ describe(
       const store = Store.memory()
       const { answer, authorization } = await buy(local, openShop(local, { store }))
       await expectUnknown(answer)
-      const options = given.client ? { client: connect(local, 'sk_test_revoked') } : given
+      const key = given.client === 'another' ? local.seller().secretKey : 'sk_test_revoked'
+      const options = given.client ? { client: connect(local, key) } : given
       const broken = openShop(local, { store, ...options })
       const unknown = await broken.ask(authorization)
       // A version may do to find it all the same.
