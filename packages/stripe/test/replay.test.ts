@@ -105,7 +105,7 @@ describe('one token buys one page', () => {
           create: () => client.paymentIntents.retrieve(paid?.id ?? ''),
           retrieve: (id) => client.paymentIntents.retrieve(id),
           capture: (id) => client.paymentIntents.capture(id),
-          cancel: (id) => client.paymentIntents.cancel(id),
+         cancel: (id) => client.paymentIntents.cancel(id),
           search: (query) => client.paymentIntents.search(query),
         },
       },
@@ -121,6 +121,7 @@ describe('one token buys one page', () => {
     let asked = 0
     const shop = openShop(local, {
       client: {
+        refunds: client.refunds,
         rawRequest: (...call: Parameters<typeof client.rawRequest>) => client.rawRequest(...call),
         paymentIntents: {
           async create(parameters, options) {
@@ -128,6 +129,7 @@ describe('one token buys one page', () => {
             return asked++ === 0 ? client.paymentIntents.retrieve(foreign) : ours
           },
           retrieve: (id) => client.paymentIntents.retrieve(id),
+          capture: (id) => client.paymentIntents.capture(id),
           cancel: (id) => client.paymentIntents.cancel(id),
           search: (query) => client.paymentIntents.search(query),
         },
@@ -156,7 +158,7 @@ describe('one token buys one page', () => {
           },
           retrieve: (id) => client.paymentIntents.retrieve(id),
           capture: (id) => client.paymentIntents.capture(id),
-          cancel: (id) => client.paymentIntents.cancel(id),
+         cancel: (id) => client.paymentIntents.cancel(id),
           search: (query) => client.paymentIntents.search(query),
         },
       },

@@ -77,6 +77,7 @@ describe('a charge', () => {
     const header = answer.headers.get('payment-receipt') ?? ''
     expect(JSON.parse(Buffer.from(header, 'base64url').toString())).toEqual({
       method: 'stripe',
+      challengeId: challenge.id,
       reference: local.paymentIntents.at(-1)?.id,
       status: 'success',
       timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
