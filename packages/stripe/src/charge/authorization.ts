@@ -13,7 +13,7 @@ type Held = Presented & { attempt: unknown }
 /** Takes the money. Stripe captures a PaymentIntent once, so that no key is needed to ask again. */
 export const capture = (terms: Terms, held: Held) => change(terms, held, terms.network.capture)
 
-/** Lets the money go. The token has been used all the same. */
+/** Lets the money go. The credential is of no use any more. */
 export const cancel = (terms: Terms, held: Held) => change(terms, held, terms.network.cancel)
 
 /** Whatever Stripe says against it, the PaymentIntent itself tells how it stands. */
