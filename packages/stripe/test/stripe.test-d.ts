@@ -27,6 +27,21 @@ test('the server takes a route’s words and nothing else', () => {
   mpp.charge({ amount: '1', transferData: { destination: 'acct_1' } })
 })
 
+test('money is captured after and given back in the words of the server', () => {
+  const rail = stripe({ client, networkId, capture: 'after' })
+  const mpp = Mpp.create({ methods: [rail], realm: 'a', secretKey: 'b' })
+  mpp.charge({ amount: '0.50', capture: 'before' })
+  expectTypeOf(mpp.refund('receipt', { amount: 5n, id: 'x' })).resolves.toEqualTypeOf<{
+    reference: string
+    amount: bigint
+    left: bigint
+  }>()
+  // @ts-expect-error -- money is a bigint
+  void mpp.refund('receipt', { amount: 5 })
+  // @ts-expect-error -- before the handler or after it
+  mpp.charge({ amount: '0.50', capture: 'manual' })
+})
+
 test('a client of the package stripe, or its key', () => {
   stripe({ client, networkId })
   stripe({ client: 'sk_test_1', networkId })
