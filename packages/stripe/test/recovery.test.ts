@@ -222,6 +222,18 @@ describe(
       expect([shop.served(), captured()]).toEqual([1, 1])
     })
 
+    test('a version that tells a token otherwise', async () => {
+      using _refused = local.fault(invalid)
+      const call = 'GET /v1/shared_payment/granted_tokens/:id'
+      const body = JSON.stringify({ usage_limits: { currency: 'usd', most: 50 } })
+      using _ = local.fault({ call, fail: { status: 200, body }, times: 1 })
+      const shop = openShop(local)
+      const { answer, authorization } = await buy(local, shop)
+      await expectUnknown(answer, 'settlement-unavailable')
+      expect((await shop.ask(authorization)).status).toBe(200)
+      expect([shop.served(), captured()]).toEqual([1, 1])
+    })
+
     test('a network id of somebody else: tokens for it are not ours', async () => {
       const shop = openShop(local, { networkId: 'profile_test_other' })
       const { answer } = await buy(local, shop, { seller: 'profile_test_other' })

@@ -111,7 +111,7 @@ export function judgeToken(
     return declined('This token has expired.', cause)
   if (limits && limits.currency !== currency)
     return declined('This token is for another currency.', cause)
-  if (limits && BigInt(limits.max_amount) < amount)
+  if (limits && (limitOf(limits) ?? MORE) < amount)
     return Outcome.rejected(
       'payment-insufficient',
       { detail: 'This token is for a lower amount.' },
@@ -127,8 +127,15 @@ export function mayHavePaid(token: Granted | undefined, { amount, currency }: Or
   const { deactivated_reason: reason, usage_limits: limits } = token
   if (reason === 'consumed' || reason === 'resolved') return true
   // One for more stays as it was.
-  return limits?.currency === currency && BigInt(limits.max_amount) > amount
+  return limits?.currency === currency && (limitOf(limits) ?? MORE) > amount
 }
+
+/** What a token is for; undefined where a version of Stripe's interface tells it otherwise. */
+const limitOf = ({ max_amount: most }: { max_amount?: unknown }): bigint | undefined =>
+  Number.isSafeInteger(most) ? BigInt(Number(most)) : undefined
+
+/** Beyond every price. */
+const MORE = 2n ** 64n
 
 const DEAD: Readonly<Record<string, string>> = {
   consumed: 'used',
