@@ -77,7 +77,7 @@ describe('a settlement over Connect', () => {
 })
 
 describe('parameters that must not be used are a 503 before anything is sent [stripe-charge-020]', () => {
-  async function refused(settlement: object, message: RegExp) {
+  async function refused(settlement: unknown, message: RegExp) {
     const sent = local.calls.length
     const shop = open(() => settlement as Settlement)
     const { answer } = await buy(local, shop)
@@ -120,6 +120,10 @@ describe('parameters that must not be used are a 503 before anything is sent [st
     await refused({ transferGroup: 7 }, /transferGroup must be text/)
     await refused({ transferGroup: '' }, /transferGroup must be text/)
   })
+
+  test.each([undefined, null, false, 0, '', [], 'acct_1'])('no settlement: %j', (settlement) =>
+    refused(settlement, /settlement must return an object/),
+  )
 
   test('names that are misspelt, which would cost the platform its fee', async () => {
     await refused({ applicationFee: 5n }, /applicationFee is not a parameter/)

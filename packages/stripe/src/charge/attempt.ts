@@ -71,7 +71,7 @@ export async function plan(terms: Terms, presented: Presented): Promise<Note> {
   const { tokenParameter, accounts, settlement } = terms
   const { challenge, capture } = presented
   const { request, id } = challenge
-  const connected = (await settlement?.({ request, challengeId: id })) ?? {}
+  const connected = settlement ? await settlement({ request, challengeId: id }) : {}
   checkSettlement(connected, { amount: BigInt(request.amount), accounts })
   return {
     nonce: crypto.randomUUID(),

@@ -29,6 +29,7 @@ export function checkSettlement(
   settlement: Settlement,
   { amount, accounts }: { amount: bigint; accounts: readonly string[] | undefined },
 ): void {
+  checkObject(settlement)
   checkNames('', settlement, KNOWN)
   if (settlement.transferData)
     checkNames('transferData.', settlement.transferData, KNOWN_OF_TRANSFER)
@@ -53,6 +54,12 @@ const KNOWN: ReadonlySet<string> = new Set([
   'transferGroup',
 ])
 const KNOWN_OF_TRANSFER: ReadonlySet<string> = new Set(['destination', 'amount'])
+
+/** As of `order && { … }`, where there is no order. */
+function checkObject(given: unknown): void {
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw new TypeError('stripe/charge: connect.settlement must return an object, {} for nothing.')
+}
 
 /** A name that is misspelt would cost the platform its fee, and nobody would notice. */
 function checkNames(where: string, given: object, known: ReadonlySet<string>): void {
