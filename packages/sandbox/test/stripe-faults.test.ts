@@ -210,15 +210,18 @@ describe('chaos', () => {
     expect(other.sequence).not.toEqual(one.sequence)
     const told: Record<string, string> = {
       '': '200',
+      conflict: '409',
       error: '500',
+      'kept error': '500',
       late: '200',
       lost: 'lost',
       outage: '503',
       'rate limit': '429',
       refused: 'lost',
+      'work kept as error': '500',
     }
     expect(one.answers).toEqual(one.sequence.map((kind) => told[kind]))
-    expect(new Set(one.sequence).size).toBe(7)
+    expect(new Set(one.sequence).size).toBe(10)
     expect(one.hits).toBe(one.sequence.filter((kind) => kind !== '').length)
   })
 

@@ -27,7 +27,16 @@ export type StripeFault = AnyFault<StripeFailure> & {
 }
 
 /** What chaos does to a call. */
-export type ChaosKind = 'error' | 'late' | 'lost' | 'outage' | 'rate limit' | 'refused'
+export type ChaosKind =
+  | 'conflict'
+  | 'error'
+  | 'kept error'
+  | 'late'
+  | 'lost'
+  | 'outage'
+  | 'rate limit'
+  | 'refused'
+  | 'work kept as error'
 
 /** What chaos is to do. */
 export type ChaosOptions = {
@@ -48,12 +57,15 @@ export type Chaos = Injected & {
 }
 
 const chaos: Record<ChaosKind, StripeFault> = {
+  conflict: { fail: { status: 409 } },
   error: { fail: { status: 500 } },
+  'kept error': { fail: { status: 500, recorded: true } },
   late: { delay: 20 },
   lost: { executed: true, fail: 'drop' },
   outage: { fail: { status: 503 } },
   'rate limit': { fail: { status: 429 } },
   refused: { fail: 'drop' },
+  'work kept as error': { executed: true, fail: { status: 500, recorded: true } },
 }
 
 /** Opens the place where faults and chaos are injected. */
@@ -104,12 +116,15 @@ export function openStripeFaults() {
 }
 
 const chaosKinds: readonly ChaosKind[] = [
+  'conflict',
   'error',
+  'kept error',
   'late',
   'lost',
   'outage',
   'rate limit',
   'refused',
+  'work kept as error',
 ]
 
 /** Numbers from 0 to 1, the same for the same seed: a Weyl sequence through a mixer of 32 bits. */

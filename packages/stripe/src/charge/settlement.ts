@@ -75,7 +75,8 @@ async function close(
   { note }: Call,
   outcome: Outcome.Outcome,
 ): Promise<Outcome.Outcome> {
-  if (outcome.status === 'unsettled') await end(presented, note)
+  // Given up: another server may be finding out, and rely on the note.
+  if (outcome.status === 'unsettled' && !presented.signal.aborted) await end(presented, note)
   if (outcome.status !== 'indeterminate' && outcome.status !== 'authorized') return outcome
   return { ...outcome, attempt: { ...(outcome.attempt as Known | undefined), note } }
 }
