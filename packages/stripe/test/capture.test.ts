@@ -7,7 +7,16 @@ import { Receipt } from '@polyrail/core'
 import { Store } from '@polyrail/core/server'
 import { LocalStripe } from '@polyrail/sandbox/stripe'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buy, connect, countCaptures, openShop, prepare, problemOf, type Options } from './shop.js'
+import {
+  buy,
+  connect,
+  countCaptures,
+  CREATE,
+  openShop,
+  prepare,
+  problemOf,
+  type Options,
+} from './shop.js'
 
 let local: LocalStripe.Sandbox
 beforeAll(async () => {
@@ -18,6 +27,9 @@ afterAll(() => local.stop())
 const captured = countCaptures(() => local)
 const CAPTURE = 'POST /v1/payment_intents/:id/capture'
 const CANCEL = 'POST /v1/payment_intents/:id/cancel'
+
+/** An authorization whose answer nobody hears, also at the second try of the package `stripe`. */
+const lost: LocalStripe.StripeFault = { call: CREATE, fail: 'drop', executed: true, times: 2 }
 
 const open = (options: Options = {}) => openShop(local, { capture: 'after', ...options })
 const last = () => local.paymentIntents.at(-1)
@@ -183,12 +195,7 @@ test('an authorization that has ended meanwhile gives no page away', async () =>
 })
 
 test('a lost authorization is found again, and captured for the page', async () => {
-  using _ = local.fault({
-    call: 'POST /v1/payment_intents',
-    fail: 'drop',
-    executed: true,
-    times: 2,
-  })
+  using _ = local.fault(lost)
   const shop = open()
   const { answer, authorization } = await buy(local, shop)
   expect([answer.status, captured(), shop.served()]).toEqual([503, 0, 0])
@@ -197,12 +204,7 @@ test('a lost authorization is found again, and captured for the page', async () 
 })
 
 test('what was authorized for after is captured before, where the server has changed its mind', async () => {
-  using _ = local.fault({
-    call: 'POST /v1/payment_intents',
-    fail: 'drop',
-    executed: true,
-    times: 2,
-  })
+  using _ = local.fault(lost)
   const store = Store.memory()
   const { authorization } = await buy(local, open({ store }))
   const changed = openShop(local, { store, page: () => Response.json(last()?.status) })
