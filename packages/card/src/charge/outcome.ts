@@ -1,0 +1,102 @@
+/**
+ * What an enabler’s answers mean for the money: taken, not taken, or unknown. Pure judgement.
+ *
+ * @module
+ */
+import { Outcome } from '@polyrail/core'
+import { isRefused } from './server-enabler.js'
+
+/** What was asked for. */
+export type Expected = {
+  challengeId: string
+  amount: string
+  currency: string
+  externalId: string | undefined
+}
+
+/**
+ * Judges what an enabler answered. An approval counts only if it is of this payment, to the cent.
+ *
+ * @see Card charge draft, Verification Procedure (7) and Receipt Generation
+ */
+export function judgeResult(answer: unknown, expected: Expected): Outcome.Outcome {
+  const result = (answer ?? {}) as Readonly<Record<string, unknown>>
+  const { status, idempotencyKey, reason, retryAfter } = result
+  const { challengeId } = expected
+  if (idempotencyKey !== challengeId) return unclear('is of another payment')
+  switch (status) {
+    case 'approved':
+      return judgeApproval(result, expected)
+    case 'declined':
+      return declined(reason)
+    case 'pending':
+      return Outcome.indeterminate({ retryAfter: secondsOf(retryAfter) ?? 5 })
+    default:
+      return unclear('has no status that is known')
+  }
+}
+
+function judgeApproval(
+  { reference, amount, currency, timestamp }: Readonly<Record<string, unknown>>,
+  expected: Expected,
+): Outcome.Outcome {
+  const { challengeId, externalId } = expected
+  if (amount !== expected.amount || currency !== expected.currency)
+    return unclear('approves another amount')
+  if (typeof reference !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(reference))
+    return unclear('has no reference')
+  const isTime = typeof timestamp === 'string' && RFC3339.test(timestamp)
+  return Outcome.settled({
+    reference,
+    ...(isTime && !Number.isNaN(Date.parse(timestamp)) && { timestamp }),
+    receipt: { challengeId, ...(externalId !== undefined && { externalId }) },
+  })
+}
+
+const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
+
+/** The money may have moved, and somebody has to look. */
+const unclear = (what: string): Outcome.Indeterminate =>
+  Outcome.indeterminate({
+    retryAfter: 60,
+    cause: new Error(`The Server Enabler’s answer ${what}.`),
+  })
+
+const secondsOf = (value: unknown): number | undefined =>
+  typeof value === 'number' && value >= 0 && value <= 3600 ? value : undefined
+
+/** What a payer may read of why a card was declined. Networks advise to say no more of the rest. */
+const DECLINES: Readonly<Record<string, string>> = {
+  insufficient_funds: 'there is not enough money on the card',
+  limit_exceeded: 'the card’s limit is exceeded',
+  expired_card: 'the card has expired',
+  token_expired: 'the network token has expired',
+  cryptogram_expired: 'the cryptogram has expired',
+  cryptogram_invalid: 'the cryptogram is not good for this payment',
+  invalid_payload: 'the encrypted payload is not what this merchant’s payment service can open',
+  network_mismatch: 'the token is not of the network that was named',
+  amount_mismatch: 'the token is for another amount',
+  currency_not_supported: 'the card does not pay in this currency',
+  authentication_required: 'the issuer wants the cardholder to authenticate',
+  address_mismatch: 'the billing address is not the card’s',
+}
+
+/** A refusal in words for the payer; for the operator with the enabler’s code, if that is a word and no number. */
+export function declined(reason?: unknown): Outcome.Rejected {
+  const code = typeof reason === 'string' && /^[a-z_]{1,40}$/.test(reason) ? reason : 'declined'
+  const why = Object.hasOwn(DECLINES, code) ? DECLINES[code] : 'ask the issuer of the card'
+  const detail = `The payment was declined: ${why}.`
+  return Outcome.rejected('verification-failed', { detail }, { cause: new Error(`card: ${code}`) })
+}
+
+/**
+ * Judges what an enabler threw.
+ *
+ * @param isFirst - Whether nothing was asked before: then a refusal means that nothing was taken.
+ */
+export function judgeError(cause: unknown, { isFirst }: { isFirst: boolean }): Outcome.Outcome {
+  const retryAfter = secondsOf((cause as { retryAfter?: unknown } | null)?.retryAfter)
+  return isRefused(cause) && isFirst
+    ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause })
+    : Outcome.indeterminate({ retryAfter: retryAfter ?? 2, cause })
+}

@@ -1,0 +1,175 @@
+/**
+ * The Server Enabler: the merchant’s PSP, which alone can open a payload, and which moves the money.
+ *
+ * @module
+ */
+import {
+  exchange,
+  isSecure,
+  NetworkError,
+  type Answered,
+  type Asked,
+  type Fetch,
+} from '../network.js'
+import type { Payload } from './method.js'
+
+/** What is to be charged. The same for every asking with one idempotency key. */
+export type Order = {
+  /** Minor units of the currency: exactly this is authorised. */
+  amount: string
+  currency: string
+  /** The merchant’s id at the enabler. */
+  recipient?: string
+  externalId?: string
+  merchantName: string
+  acceptedNetworks: readonly string[]
+  /** The key that the challenge named: the payload must be encrypted for it, and for no other. */
+  kid: string
+  /** The credential’s payload. The billing address is in it where the challenge asked for it. */
+  payload: Payload
+}
+
+/** What became of a charge, as the enabler says it. */
+export type Result =
+  /** Authorised and captured: the money is the merchant’s. */
+  | {
+      status: 'approved'
+      /** The key that it was asked with. */
+      idempotencyKey: string
+      /** The enabler’s name for it, shown in the receipt: 1 to 200 printable characters, and no card number. */
+      reference: string
+      /** Minor units. */
+      amount: string
+      currency: string
+      /** RFC 3339 time of the authorisation. */
+      timestamp?: string
+    }
+  /** Nothing was taken, and nothing will be for this key. */
+  | { status: 'declined'; idempotencyKey: string; reason?: string }
+  /** Not known yet. */
+  | { status: 'pending'; idempotencyKey: string; retryAfter?: number }
+
+/** A PSP that takes encrypted network tokens. */
+export interface ServerEnabler {
+  /** The account that is paid. A payment begun at one account is never asked of another. */
+  readonly name: string
+  /**
+   * Charges once for an idempotency key, whatever is asked how often; an earlier answer is given again. Throws
+   * {@link EnablerError} `refused` when it certainly did nothing; any other throw means that nobody knows.
+   */
+  charge(order: Order, options: { idempotencyKey: string; signal: AbortSignal }): Promise<Result>
+  /**
+   * Tells what became of a charge, a week later still.
+   *
+   * @returns `undefined` when no charge with this key has arrived.
+   */
+  lookup(idempotencyKey: string, options: { signal: AbortSignal }): Promise<Result | undefined>
+}
+
+/** What went wrong with a Server Enabler. It holds no text of the enabler’s. */
+export class EnablerError extends Error {
+  override readonly name: string = 'EnablerError'
+  /** `refused`: it did nothing, and the fault is the merchant’s own. `unknown`: it may have done what was asked. */
+  readonly code: 'refused' | 'unknown'
+  /** HTTP status, where there was one. */
+  readonly status: number | undefined
+  /** Seconds. */
+  readonly retryAfter: number | undefined
+
+  constructor(code: EnablerError['code'], options: EnablerError.Options = {}) {
+    const { status, retryAfter, cause } = options
+    const what = code === 'refused' ? 'refuses this merchant’s request' : 'gave no clear answer'
+    super(
+      `The Server Enabler ${what}${status === undefined ? '' : ` (status ${status})`}.`,
+      cause === undefined ? undefined : { cause },
+    )
+    this.code = code
+    this.status = status
+    this.retryAfter = retryAfter
+  }
+}
+
+export declare namespace EnablerError {
+  type Options = {
+    status?: number | undefined
+    retryAfter?: number | undefined
+    cause?: unknown
+  }
+}
+
+/** Whether an enabler says that it did nothing. */
+export const isRefused = (error: unknown): boolean =>
+  typeof error === 'object' &&
+  error !== null &&
+  'name' in error &&
+  error.name === 'EnablerError' &&
+  'code' in error &&
+  error.code === 'refused'
+
+/**
+ * A Server Enabler over HTTP: `POST <url>/charges` with an `Idempotency-Key`, and `GET <url>/charges/<key>`.
+ *
+ * @param options.url - https, or http on this machine.
+ * @param options.apiKey - Sent as a Bearer token: a secret.
+ * @param options.account - Names the account that is paid, where one URL serves several.
+ * @param options.timeout - Milliseconds for one call (20,000): less than the server’s `deadlines.settle`.
+ * @throws TypeError for a URL that is not secure.
+ * @example
+ * const enabler = httpEnabler({ url: 'https://api.psp.example/v1', apiKey: process.env.PSP_KEY })
+ * @see Card charge draft, Settlement Procedure
+ */
+export function httpEnabler(options: httpEnabler.Options): ServerEnabler {
+  const { apiKey, account, timeout = 20_000, fetch } = options
+  const url = options.url.replace(/\/+$/, '')
+  if (!isSecure(url))
+    throw new TypeError(
+      'card/charge: the Server Enabler’s url must be https, or http on this machine.',
+    )
+  const ask = async (path: string, asked: Partial<Asked>): Promise<Answered> => {
+    const headers = { authorization: `Bearer ${apiKey}`, ...asked.headers }
+    try {
+      return await exchange({ timeout, fetch, ...asked, url: `${url}${path}`, headers })
+    } catch (cause) {
+      throw new EnablerError('unknown', {
+        cause: cause instanceof NetworkError ? cause : undefined,
+      })
+    }
+  }
+  return {
+    name: account === undefined ? url : `${url}#${account}`,
+    async charge(order, { idempotencyKey, signal }) {
+      const headers = { 'idempotency-key': idempotencyKey }
+      return read(await ask('/charges', { method: 'POST', headers, body: order, signal }))
+    },
+    async lookup(idempotencyKey, { signal }) {
+      const answered = await ask(`/charges/${encodeURIComponent(idempotencyKey)}`, { signal })
+      // Any other 404 is a proxy’s, or a wrong path.
+      const { code } = (answered.body ?? {}) as { code?: unknown }
+      return answered.status === 404 && code === 'charge_not_found' ? undefined : read(answered)
+    },
+  }
+}
+
+export declare namespace httpEnabler {
+  type Options = {
+    url: string
+    apiKey: string
+    account?: string | undefined
+    timeout?: number | undefined
+    /** Left out: the platform’s. */
+    fetch?: Fetch | undefined
+  }
+}
+
+/** Statuses that say that the request itself is wrong: nothing was begun. */
+const REFUSED: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 413, 415])
+
+function read({ status, headers, body }: Answered): Result {
+  const isAnswer = typeof body === 'object' && body !== null && 'status' in body
+  if (status >= 200 && status < 300 && isAnswer) return body as Result
+  const after = Number(headers.get('retry-after') ?? Number.NaN)
+  throw new EnablerError(REFUSED.has(status) ? 'refused' : 'unknown', {
+    status,
+    retryAfter: after >= 0 && after <= 3600 ? after : undefined,
+  })
+}

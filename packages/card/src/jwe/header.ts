@@ -1,0 +1,81 @@
+/**
+ * The outside of a JWE, judged before anything is decrypted: its parts, their lengths, its protected header.
+ *
+ * @module
+ */
+import { ALGORITHM, ENCRYPTION, LONGEST_JWE, LONGEST_KID } from '../constants.js'
+import { CardError } from '../CardError.js'
+import { decodeBase64url } from './base64url.js'
+import { readJson, readUtf8 } from './json.js'
+
+/** A protected header that may be acted upon. */
+export type Header = {
+  alg: typeof ALGORITHM
+  enc: typeof ENCRYPTION
+  kid: string
+  typ?: string
+  cty?: string
+}
+
+/** What is known of a JWE from its outside. */
+export type Outside = {
+  header: Header
+  /** Bytes of the encrypted key: as long as the modulus that it is for. */
+  keyBytes: number
+}
+
+/** RFC 7518, section 5.3. */
+const IV_BYTES = 12
+const TAG_BYTES = 16
+
+/** Beside the three of the draft, what says only what this is. Any other member is for another algorithm, or another key. */
+const KNOWN: ReadonlySet<string> = new Set(['alg', 'enc', 'kid', 'typ', 'cty'])
+
+/**
+ * Judges the outside of a JWE.
+ *
+ * @param jwe - Compact serialization.
+ * @throws CardError with the code of what is wrong first.
+ * @example
+ * const { header } = readOutside(payload.encryptedPayload)
+ * const key = keyring.get(header.kid)
+ * @see Card charge draft, Encrypted Payload Format; RFC 7516, section 5.2
+ */
+export function readOutside(jwe: unknown): Outside {
+  if (typeof jwe !== 'string' || jwe.length > LONGEST_JWE) throw new CardError('jwe-malformed')
+  const [head, ...parts] = jwe.split('.').map(decodeBase64url)
+  if (!head || parts.length !== 4 || parts.includes(undefined)) throw new CardError('jwe-malformed')
+  const header = readHeader(head)
+  const [keyBytes = 0, iv, ciphertext, tag] = parts.map((part) => part?.length)
+  if (!keyBytes || iv !== IV_BYTES || !ciphertext || tag !== TAG_BYTES)
+    throw new CardError('jwe-size')
+  return { header, keyBytes }
+}
+
+function readHeader(bytes: Uint8Array): Header {
+  const written = readJson(readUtf8(bytes) ?? '')
+  const value = written?.value
+  if (!written || !isObject(value)) throw new CardError('jwe-malformed')
+  if (written.isRepeating) throw new CardError('jwe-header')
+  if ('zip' in value) throw new CardError('jwe-compressed')
+  if ('crit' in value) throw new CardError('jwe-critical')
+  if (value['alg'] !== ALGORITHM || value['enc'] !== ENCRYPTION)
+    throw new CardError('jwe-algorithm')
+  if (!isHeader(value)) throw new CardError('jwe-header')
+  return value
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+function isHeader(value: Record<string, unknown>): value is Record<string, unknown> & Header {
+  const { kid, typ, cty } = value
+  const isNamed = typeof kid === 'string' && kid !== '' && kid.length <= LONGEST_KID
+  const isKnown = Object.keys(value).every((name) => KNOWN.has(name))
+  return isNamed && isKnown && isOneOf(typ, ['JOSE', 'JWE']) && isOneOf(cty, JSON_TYPES)
+}
+
+const JSON_TYPES = ['json', 'application/json']
+
+const isOneOf = (value: unknown, allowed: readonly unknown[]): boolean =>
+  value === undefined || allowed.includes(value)

@@ -1,0 +1,81 @@
+/**
+ * Whether an RSA modulus and exponent are ones to encrypt with.
+ *
+ * @module
+ */
+import { LEAST_BITS, MOST_BITS } from '../constants.js'
+import { decodeBase64url } from '../jwe/base64url.js'
+
+/** RFC 7518, section 6.3.1.1: no more octets than the number needs. */
+function readNumber(text: unknown): { bytes: Uint8Array; value: bigint } | undefined {
+  const bytes = typeof text === 'string' ? decodeBase64url(text) : undefined
+  if (!bytes?.[0]) return undefined
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return { bytes, value: BigInt(`0x${hex}`) }
+}
+
+/** Whether a modulus can have come out of a good generator: its size, and no factor that anybody finds at once. */
+export function isModulus(text: unknown): boolean {
+  if (typeof text !== 'string' || text.length > MOST_BITS / 6 + 2) return false
+  const value = readNumber(text)?.value
+  if (value === undefined) return false
+  const bits = value.toString(2).length
+  if (bits < LEAST_BITS || bits > MOST_BITS) return false
+  return PRIMES.every((prime) => value % prime !== 0n) && !isLopsided(value)
+}
+
+/** A number of long runs of equal bytes is no product of two random primes. */
+function isLopsided(value: bigint): boolean {
+  const hex = value.toString(16)
+  return new Set(hex.match(/../g)).size < 64
+}
+
+/**
+ * Whether an exponent is odd, at least 65537 (FIPS 186-5, section A.1.1), and at most 32 bits, which every platform takes.
+ */
+export function isExponent(text: unknown): boolean {
+  const value = readNumber(text)?.value
+  return value !== undefined && value >= 65_537n && value < 2n ** 32n && value % 2n === 1n
+}
+
+/** Bytes of a modulus. */
+export const bytesOf = (text: string): number => readNumber(text)?.bytes.length ?? 0
+
+/** The primes below a thousand. */
+const PRIMES: readonly bigint[] = Array.from({ length: 998 }, (_, at) => at + 2)
+  .filter((number) => {
+    for (let divisor = 2; divisor * divisor <= number; divisor++)
+      if (number % divisor === 0) return false
+    return true
+  })
+  .map(BigInt)
+
+/**
+ * Whether a certificate holds a key: its RSAPublicKey (RFC 8017, appendix A.1.1) stands in it byte for byte.
+ *
+ * @param certificate - DER in base64, as `x5c` has it.
+ */
+export function isCertificateOf(certificate: unknown, key: { n: string; e: string }): boolean {
+  if (typeof certificate !== 'string' || !/^[A-Za-z0-9+/]{100,}={0,2}$/.test(certificate))
+    return false
+  const [n, e] = [readNumber(key.n)?.bytes, readNumber(key.e)?.bytes]
+  if (!n || !e) return false
+  const wanted = String.fromCharCode(...sequence([...integer(n), ...integer(e)]))
+  try {
+    return atob(certificate).includes(wanted)
+  } catch {
+    return false
+  }
+}
+
+/** DER: a positive number begins with a bit that is zero. */
+const integer = (bytes: Uint8Array): number[] => {
+  const content = (bytes[0] ?? 0) >= 0x80 ? [0, ...bytes] : [...bytes]
+  return [0x02, ...lengthOf(content), ...content]
+}
+const sequence = (content: readonly number[]): number[] => [0x30, ...lengthOf(content), ...content]
+
+function lengthOf({ length }: readonly number[]): number[] {
+  if (length < 0x80) return [length]
+  return length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
+}
