@@ -17,6 +17,8 @@ export type Fault<failure> = {
   fail?: 'drop' | 'hang' | failure
   /** Whether a call that fails is carried out all the same, so that only its answer is lost. Default false. */
   executed?: boolean
+  /** Whether a call that is carried out arrives twice at the same moment, and the second answer is given. Default false. */
+  twice?: boolean
 }
 
 /** A fault in force. */
@@ -103,8 +105,12 @@ async function strike<answer, failure>(
   { fault, cleared }: Pick<Armed<Fault<failure>>, 'fault' | 'cleared'>,
   carryOut: () => Promise<answer>,
 ): Promise<Passed<answer, failure>> {
-  const { delay = 0, executed = false, fail } = fault
-  const answer = fail === undefined || executed ? { answer: await carryOut() } : undefined
+  const { delay = 0, executed = false, twice = false, fail } = fault
+  const arrive = async () => {
+    const [first, second] = await Promise.all([carryOut(), twice ? carryOut() : undefined])
+    return { answer: second ?? first }
+  }
+  const answer = fail === undefined || executed ? await arrive() : undefined
   if (delay > 0) await Promise.race([sleep(delay), cleared])
   if (fail === 'hang') await cleared
   if (fail === undefined && answer) return answer

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Injected } from '../faults.js'
+import { host, serve } from '../loopback.js'
 import { liveKeyRefused } from './access.js'
 import { balanceOf } from './account.js'
 import {
@@ -22,7 +23,6 @@ import { decimalsOf } from './currencies.js'
 import { type Chaos, type ChaosOptions, openStripeFaults, type StripeFault } from './faults.js'
 import { answer, type Gateway, type Logged } from './gateway.js'
 import { type Hold, openHolds } from './holds.js'
-import { host, serve } from './http.js'
 import { openKeys } from './idempotency.js'
 import type { StripeCall } from './routes.js'
 import { type DeclineCode, findTestMethod } from './test-methods.js'

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Fault as AnyFault, type Injected, openFaults, type Passed } from '../faults.js'
-import type { Reply } from './idempotency.js'
+import type { Reply } from '../loopback.js'
 import { type ErrorBody, errorObject, Refusal } from './refusal.js'
 import type { StripeCall } from './routes.js'
 

@@ -3,27 +3,18 @@
  *
  * @module
  */
-import { type Access, admit, type Headers } from './access.js'
+import type { Reply, Request } from '../loopback.js'
+import { type Access, admit } from './access.js'
 import { lapse } from './charging.js'
 import { expand } from './expand.js'
 import { failureReply, type openStripeFaults } from './faults.js'
 import type { openHolds } from './holds.js'
-import { type Carried, type Keys, type KeyUse, type Reply } from './idempotency.js'
+import { type Carried, type Keys, type KeyUse } from './idempotency.js'
 import { newId } from './identifiers.js'
 import { openParameters, parseForm } from './parameters.js'
 import { errorObject, invalid, Refusal } from './refusal.js'
 import { findRoute, type Route, type StripeCall } from './routes.js'
 import type { World } from './world.js'
-
-/** A request as it came. */
-export type Request = {
-  method: string
-  path: string
-  /** After the question mark. */
-  query: string
-  headers: Headers
-  body: string
-}
 
 /** A request that was let in, for tests to look at. */
 export type Logged = {

@@ -3,10 +3,8 @@
  *
  * @module
  */
+import type { Reply } from '../loopback.js'
 import { invalid, Refusal } from './refusal.js'
-
-/** An answer, ready to be sent. */
-export type Reply = { status: number; headers: Readonly<Record<string, string>>; body: string }
 
 /** One use of a key. */
 export type KeyUse = {

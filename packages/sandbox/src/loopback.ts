@@ -1,12 +1,23 @@
 /**
- * The HTTP server of the local Stripe, on a free loopback port.
+ * A plain HTTP server on a free loopback port, for services that answer whole.
  *
  * @module
  */
 import * as http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Request } from './gateway.js'
-import type { Reply } from './idempotency.js'
+
+/** A request as it came. */
+export type Request = {
+  method: string
+  path: string
+  /** After the question mark. */
+  query: string
+  headers: Readonly<Record<string, string | string[] | undefined>>
+  body: string
+}
+
+/** An answer, ready to be sent. */
+export type Reply = { status: number; headers: Readonly<Record<string, string>>; body: string }
 
 /** Bodies beyond this many bytes are cut off. */
 const bodyLimit = 1024 * 1024

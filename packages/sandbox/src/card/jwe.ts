@@ -1,0 +1,118 @@
+/**
+ * JWE by Node's own cryptography: RSA-OAEP-256 and A256GCM in compact serialization, and nothing else.
+ *
+ * @module
+ */
+import {
+  constants,
+  createCipheriv,
+  createDecipheriv,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  privateDecrypt,
+  publicEncrypt,
+  randomBytes,
+} from 'node:crypto'
+
+/** A public key as challenges have it. */
+export type PublicJwk = {
+  kty: 'RSA'
+  kid: string
+  use: 'enc'
+  alg: 'RSA-OAEP-256'
+  n: string
+  e: string
+}
+
+const oaep = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' } as const
+const tagBytes = 16
+const ivBytes = 12
+
+/** What a test may have done wrong on purpose. */
+export type Spoil = {
+  /** In place of, or beside, the usual three. `undefined` takes a member away. */
+  header?: Readonly<Record<string, unknown>>
+  /** In place of the plaintext. */
+  plaintext?: Uint8Array
+}
+
+/**
+ * Encrypts a text for a key.
+ *
+ * @throws Error for a key that is not RSA, for RSA-OAEP-256, for encryption, of 2048 bits or more.
+ */
+export function seal(
+  text: string,
+  jwk: Readonly<Record<string, unknown>>,
+  spoil: Spoil = {},
+): string {
+  const key = readKey(jwk)
+  const header = { alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: jwk['kid'], ...spoil.header }
+  const protectedPart = encode(Buffer.from(JSON.stringify(header)))
+  const [cek, iv] = [randomBytes(32), randomBytes(ivBytes)]
+  const cipher = createCipheriv('aes-256-gcm', cek, iv).setAAD(Buffer.from(protectedPart))
+  const ciphertext = Buffer.concat([
+    cipher.update(spoil.plaintext ?? Buffer.from(text)),
+    cipher.final(),
+  ])
+  const encryptedKey = publicEncrypt({ key, ...oaep }, cek)
+  return [protectedPart, ...[encryptedKey, iv, ciphertext, cipher.getAuthTag()].map(encode)].join(
+    '.',
+  )
+}
+
+/**
+ * Decrypts what was encrypted for one of the keys.
+ *
+ * @returns The text, or undefined for whatever is not exactly what the draft asks.
+ */
+export function open(
+  jwe: string,
+  { kid, keys }: { kid: string; keys: ReadonlyMap<string, KeyObject> },
+): string | undefined {
+  const key = keys.get(kid)
+  const [header, encryptedKey, iv, ciphertext, tag, ...more] = jwe.split('.').map(decode)
+  const isWhole = header && encryptedKey && ciphertext && more.length === 0
+  if (!key || !isWhole || iv?.length !== ivBytes || tag?.length !== tagBytes) return undefined
+  if (!isHeader(header, kid)) return undefined
+  try {
+    const cek = privateDecrypt({ key, ...oaep }, encryptedKey)
+    const decipher = createDecipheriv('aes-256-gcm', cek, iv, { authTagLength: tagBytes })
+    decipher.setAAD(Buffer.from(encode(header))).setAuthTag(tag)
+    const text = Buffer.concat([decipher.update(ciphertext), decipher.final()])
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text)
+  } catch {
+    return undefined
+  }
+}
+
+function isHeader(bytes: Buffer, kid: string): boolean {
+  try {
+    const header = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>
+    const wanted = { alg: 'RSA-OAEP-256', enc: 'A256GCM', kid }
+    return (
+      Object.keys(header).length === 3 &&
+      Object.entries(wanted).every(([name, value]) => header[name] === value)
+    )
+  } catch {
+    return false
+  }
+}
+
+function readKey(jwk: Readonly<Record<string, unknown>>): KeyObject {
+  const { kty, use, alg, kid, n, e } = jwk
+  const isFit = kty === 'RSA' && use === 'enc' && alg === 'RSA-OAEP-256' && typeof kid === 'string'
+  if (!isFit) throw new Error('the key is not for RSA-OAEP-256')
+  const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' })
+  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) throw new Error('the key is weak')
+  return key
+}
+
+const encode = (bytes: Buffer): string => bytes.toString('base64url')
+
+/** Only the spelling that `encode` gives. */
+function decode(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64url')
+  return bytes.length > 0 && encode(bytes) === text ? bytes : undefined
+}
