@@ -66,7 +66,11 @@ export async function createRail() {
         bad('half a tag', sealed(header, key, iv, text, tag.slice(0, 10) + 'A')),
         bad('no tag', sealed(header, key, iv, text), malformed),
         bad('no token', { ...payload, encryptedPayload: undefined }, malformed),
-        bad('a token in the clear', { ...payload, encryptedPayload: '4242424242424242' }, malformed),
+        bad(
+          'a token in the clear',
+          { ...payload, encryptedPayload: '4242424242424242' },
+          malformed,
+        ),
         bad('an unknown network', { ...payload, network: 'shell' }, malformed),
       ]
     },

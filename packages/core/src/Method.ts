@@ -5,6 +5,7 @@
  */
 import type * as Challenge from './Challenge.js'
 import type { Emitter } from './client/events.js'
+import type * as Errors from './Errors.js'
 import type { Outcome, Settled, Unmoved } from './Outcome.js'
 import type * as Receipt from './Receipt.js'
 import type * as Refund from './Refund.js'
@@ -226,7 +227,10 @@ export type Problems = Readonly<
       | 'expired-challenge',
       { type: string; title: string }
     >
-  >
+  > & {
+    /** A credential that settlement refused, shown again while its challenge lives. Left out: the same refusal again. */
+    'refused-before'?: Errors.Problem
+  }
 >
 
 /** How many challenges of a method may wait unpaid, where making one costs the network something. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Method, Outcome } from '@polyrail/core'
+import { Errors, Method, Outcome } from '@polyrail/core'
 import { NETWORKS, type CardNetwork } from '../constants.js'
 import { createKeySource, type KeyOptions } from '../key/source.js'
 import { charge as method, hasBilling, type Payload } from './method.js'
@@ -65,8 +65,17 @@ export function charge(options: charge.Options): charge.Rail {
     },
 
     reconcile: (presented) => reconcile(enabler, presented),
+
+    problems: { 'refused-before': REFUSED_BEFORE },
   })
 }
+
+/** Draft, Idempotency and Replay Protection: prior processing failed. */
+const REFUSED_BEFORE = Errors.problem({
+  ...Errors.problem('verification-failed'),
+  status: 409,
+  detail: 'This payment was refused before. Ask again without it for a fresh challenge.',
+})
 
 const refuse = (detail: string): Outcome.Rejected =>
   Outcome.rejected('verification-failed', { detail })

@@ -251,7 +251,7 @@ async function finished(
   { record, key }: { record: PaymentRecord; key: string },
   inbound: Inbound,
 ): Promise<Verdict | Refusal> {
-  if (record.problem) return { refused: record.problem }
+  if (record.problem) return refuseAgain(bound, record.problem)
   if (!record.answer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
   const { events } = bound.offer.kernel
@@ -263,6 +263,12 @@ async function finished(
     challengeId: bound.challenge.id,
   }))
   return { status: 'answered', reply: replay(record.answer) }
+}
+
+/** In the words of the method's draft, if it has any; a challenge that is over has a fresh one all the same. */
+function refuseAgain({ offer, stale }: Bound, problem: Errors.Problem): Refusal {
+  const own = offer.method.problems?.['refused-before']
+  return own ? (stale ?? { refused: own }) : { refused: problem }
 }
 
 /** A paid visit, as events tell it. */

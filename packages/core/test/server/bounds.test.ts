@@ -4,7 +4,7 @@
  * @module
  */
 import { Challenge } from '@polyrail/core'
-import { Method, Mpp, Store } from '@polyrail/core/server'
+import { Method, Mpp, Outcome, Store } from '@polyrail/core/server'
 import { describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import {
@@ -344,6 +344,32 @@ describe('problem types of a method’s own draft', () => {
     } finally {
       vi.useRealTimers()
     }
+  })
+
+  test('may give another status to what was refused before, while its challenge lives', async () => {
+    const refused = {
+      type: 'https://own.example/refused',
+      title: 'Refused',
+      status: 409,
+      detail: 'Refused before.',
+      code: 'verification-failed',
+    }
+    const rejecting = createRail({
+      problems: { 'refused-before': refused },
+      settle: () => Outcome.rejected('verification-failed'),
+    })
+    const shop = Mpp.create({ realm, secretKey, methods: [rejecting.server] })
+    const till = plain(shop.charge(price))
+    const challenge = await challengeOf(till)
+    const paid = credential(challenge)
+    const first = await till(present(paid))
+    expect([first.status, first.headers.has('www-authenticate')]).toEqual([402, true])
+    const again = await till(present(paid))
+    expect([again.status, again.headers.has('www-authenticate')]).toEqual([409, false])
+    expect(await problemOf(again)).toEqual(refused)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse(challenge.expires ?? '') + 1000 })
+    const late = await till(present(paid)).finally(() => vi.useRealTimers())
+    expect([late.status, late.headers.has('www-authenticate')]).toEqual([402, true])
   })
 
   test('are not used for what names another method, or none where several are offered', async () => {
