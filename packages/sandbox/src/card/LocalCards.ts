@@ -10,7 +10,8 @@ import type { DeclineReason } from './cards.js'
 import { type CardFault, type Chaos, type ChaosOptions, openCardFaults } from './faults.js'
 import { answer, type Gateway, type Logged } from './gateway.js'
 import type { PublicJwk } from './jwe.js'
-import { type Asked, issue, type Payload, type Wishes } from './vault.js'
+import { type Plaintext, toPlaintext } from './tokens.js'
+import { type Asked, issue, type Payload, provision, type Wishes } from './vault.js'
 import { addKey, type Charge, openWorld, totals, type World } from './world.js'
 
 export type { Injected } from '../faults.js'
@@ -18,6 +19,7 @@ export type { Billing, Brand, DeclineReason, DynamicDataType } from './cards.js'
 export type { CardCall, CardFailure, CardFault, Chaos, ChaosKind, ChaosOptions } from './faults.js'
 export type { Logged } from './gateway.js'
 export type { PublicJwk, Spoil } from './jwe.js'
+export type { Plaintext } from './tokens.js'
 export type { Asked, Payload, Wishes } from './vault.js'
 export type { Charge, ChargeStatus } from './world.js'
 
@@ -44,6 +46,8 @@ export interface Sandbox extends AsyncDisposable {
   forget: (kid: string) => void
   /** Makes a payload as the vault does, or not quite. */
   issue: (options: IssueOptions) => Payload
+  /** Makes a network token and its cryptogram in the clear, for a vault of your own. */
+  provision: (options: ProvisionOptions) => Plaintext
   /** Ends what an issuer has not decided yet. Default: approved. */
   complete: (key: string, verdict?: 'approve' | DeclineReason) => void
   /** The network's time, in seconds: this machine's, plus what `advance` added. */
@@ -68,6 +72,16 @@ export interface Sandbox extends AsyncDisposable {
 
 /** Sums in minor units. */
 export type Totals = Readonly<Record<string, { sum: bigint; count: number }>>
+
+/** Options of {@link Sandbox.provision}. */
+export type ProvisionOptions = {
+  /** Default `card_visa`. */
+  cardId?: string
+  /** Minor units. */
+  amount: string
+  /** Default `usd`. */
+  currency?: string
+}
 
 /** Options of {@link Sandbox.issue}. */
 export type IssueOptions = Wishes & {
@@ -139,6 +153,8 @@ function assemble(
     rotate: () => addKey(world),
     forget: (kid) => void world.keys.delete(kid),
     issue: (options) => make(world, options),
+    provision: ({ cardId = 'card_visa', amount, currency = 'usd' }) =>
+      toPlaintext(provision(world, { cardId, amount, currency })),
     complete: (key, verdict = 'approve') => conclude(chargeOf(world, key), verdict),
     now: world.now,
     advance: world.advance,

@@ -87,11 +87,14 @@ export function open(
   }
 }
 
+/** The three members of the draft, each once. */
 function isHeader(bytes: Buffer, kid: string): boolean {
   try {
-    const header = JSON.parse(bytes.toString('utf8')) as Record<string, unknown>
+    const text = bytes.toString('utf8')
+    const header = JSON.parse(text) as Record<string, unknown>
     const wanted = { alg: 'RSA-OAEP-256', enc: 'A256GCM', kid }
     return (
+      text.replaceAll(/\s/g, '') === JSON.stringify(header) &&
       Object.keys(header).length === 3 &&
       Object.entries(wanted).every(([name, value]) => header[name] === value)
     )
@@ -104,8 +107,11 @@ function readKey(jwk: Readonly<Record<string, unknown>>): KeyObject {
   const { kty, use, alg, kid, n, e } = jwk
   const isFit = kty === 'RSA' && use === 'enc' && alg === 'RSA-OAEP-256' && typeof kid === 'string'
   if (!isFit) throw new Error('the key is not for RSA-OAEP-256')
+  if (['d', 'p', 'q', 'dp', 'dq', 'qi'].some((name) => name in jwk))
+    throw new Error('the key is private')
   const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' })
-  if ((key.asymmetricKeyDetails?.modulusLength ?? 0) < 2048) throw new Error('the key is weak')
+  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
+  if (modulusLength < 2048 || publicExponent < 65_537n) throw new Error('the key is weak')
   return key
 }
 

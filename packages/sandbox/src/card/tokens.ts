@@ -148,7 +148,8 @@ export function verify(
   const known = tokens.find(token.paymentToken)
   if (!known) return 'invalid_payload'
   const { tokenExpirationYear: year, tokenExpirationMonth: month } = token
-  if (year !== known.expirationYear || month !== known.expirationMonth) return 'invalid_payload'
+  const isSame = year === known.expirationYear && month === known.expirationMonth
+  if (!isSame || token.eci !== indicators[known.card.brand]) return 'invalid_payload'
   if (Date.UTC(Number(year), Number(month)) / 1000 <= now) return 'token_expired'
   const { dynamicDataValue, dynamicDataType, dynamicDataExpiration } = dynamicData
   const isItsOwn =

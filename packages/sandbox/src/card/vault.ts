@@ -6,7 +6,7 @@
 import type { Card } from './cards.js'
 import { seal, type Spoil } from './jwe.js'
 import { Refusal } from './refusal.js'
-import { toPlaintext } from './tokens.js'
+import { type NetworkToken, toPlaintext } from './tokens.js'
 import type { World } from './world.js'
 
 /** The part of a challenge that a vault is sent, as the draft's appendix has it. */
@@ -67,22 +67,37 @@ export function issue(
   { cardId, asked, key }: { cardId: string; asked: Asked; key: Readonly<Record<string, unknown>> },
   wishes: Wishes = {},
 ): Payload {
-  const card = world.cards.get(cardId)
-  if (!card) throw new Refusal(404, 'card_not_found')
+  const card = cardOf(world, cardId)
   if (!asked.acceptedNetworks.includes(card.brand)) throw new Refusal(422, 'network_not_accepted')
-  const { cryptogramExpires = world.now() + 900 } = wishes
-  const { tokenExpirationMonth, tokenExpirationYear } = wishes
-  const token = world.tokens.provision(cardId, card, {
-    amount: asked.amount,
-    currency: asked.currency,
-    cryptogramExpires,
-    ...(tokenExpirationMonth && { expirationMonth: tokenExpirationMonth }),
-    ...(tokenExpirationYear && { expirationYear: tokenExpirationYear }),
-  })
+  const { amount, currency } = asked
+  const token = provision(world, { cardId, amount, currency }, wishes)
   return {
     encryptedPayload: encrypt(JSON.stringify(toPlaintext(token)), key, wishes),
     ...describe(card, asked),
   }
+}
+
+/** Makes a token with a cryptogram for one amount, and notes both. */
+export function provision(
+  world: World,
+  { cardId, amount, currency }: { cardId: string; amount: string; currency: string },
+  wishes: Wishes = {},
+): NetworkToken {
+  const { cryptogramExpires = world.now() + 900 } = wishes
+  const { tokenExpirationMonth, tokenExpirationYear } = wishes
+  return world.tokens.provision(cardId, cardOf(world, cardId), {
+    amount,
+    currency,
+    cryptogramExpires,
+    ...(tokenExpirationMonth && { expirationMonth: tokenExpirationMonth }),
+    ...(tokenExpirationYear && { expirationYear: tokenExpirationYear }),
+  })
+}
+
+function cardOf({ cards }: World, cardId: string): Card {
+  const card = cards.get(cardId)
+  if (!card) throw new Refusal(404, 'card_not_found')
+  return card
 }
 
 function encrypt(text: string, key: Readonly<Record<string, unknown>>, spoil: Spoil): string {

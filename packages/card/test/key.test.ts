@@ -1,0 +1,304 @@
+/**
+ * Every key that must not be encrypted for, each by a name; and those that may.
+ *
+ * @module
+ */
+import {
+  checkKey,
+  CODES,
+  createKeyPair,
+  encrypt,
+  isCardError,
+  readReference,
+} from '@polyrail/card/enabler'
+import { X509Certificate } from 'node:crypto'
+import { describe, expect, test } from 'vitest'
+import { decode, encode, makePair, plaintext, type Jwk } from './forge.js'
+
+const { publicKey, privateKey, certificate } = makePair()
+const other = makePair()
+
+/** The code of what a check throws. */
+function codeOf(judge: () => unknown): string {
+  try {
+    judge()
+  } catch (cause) {
+    if (isCardError(cause)) return cause.code
+    throw cause
+  }
+  return 'taken'
+}
+
+const without = (name: string): Jwk =>
+  Object.fromEntries(Object.entries(publicKey).filter(([key]) => key !== name))
+
+/** The modulus with other bytes. */
+const modulus = (how: (bytes: Buffer) => Buffer): Jwk => ({
+  ...publicKey,
+  n: encode(how(decode(String(publicKey['n'])))),
+})
+
+const even = (bytes: Buffer) => {
+  const copy = Buffer.from(bytes)
+  copy[copy.length - 1] = (copy.at(-1) ?? 0) & 0xfe
+  return copy
+}
+
+/** A multiple of a small prime, of the same length. */
+function divisible(bytes: Buffer, prime: bigint): Buffer {
+  const value = BigInt(`0x${bytes.toString('hex')}`)
+  return Buffer.from((value - (value % (2n * prime)) + prime).toString(16), 'hex')
+}
+
+const bad: [name: string, code: string, jwk: unknown][] = [
+  ['nothing', 'key-malformed', null],
+  ['undefined', 'key-malformed', undefined],
+  ['a text', 'key-malformed', 'key'],
+  ['a list', 'key-malformed', [publicKey]],
+  ['an empty object', 'key-type', {}],
+  ['no kty', 'key-type', without('kty')],
+  ['an elliptic curve', 'key-type', { ...publicKey, kty: 'EC', crv: 'P-256', x: 'AA', y: 'AA' }],
+  ['an Edwards curve', 'key-type', { ...publicKey, kty: 'OKP', crv: 'X25519' }],
+  ['a symmetric key', 'key-type', { kty: 'oct', kid: 'a', use: 'enc', alg: 'RSA-OAEP-256' }],
+  ['kty in small letters', 'key-type', { ...publicKey, kty: 'rsa' }],
+  ['no alg', 'key-algorithm', without('alg')],
+  ['RSA-OAEP with SHA-1', 'key-algorithm', { ...publicKey, alg: 'RSA-OAEP' }],
+  ['RSA-OAEP with SHA-512', 'key-algorithm', { ...publicKey, alg: 'RSA-OAEP-512' }],
+  ['PKCS #1 v1.5', 'key-algorithm', { ...publicKey, alg: 'RSA1_5' }],
+  ['an algorithm of signatures', 'key-algorithm', { ...publicKey, alg: 'RS256' }],
+  ['alg in small letters', 'key-algorithm', { ...publicKey, alg: 'rsa-oaep-256' }],
+  ['a list of algorithms', 'key-algorithm', { ...publicKey, alg: ['RSA-OAEP-256'] }],
+  ['no use', 'key-use', without('use')],
+  ['a key to sign with', 'key-use', { ...publicKey, use: 'sig' }],
+  ['use in capitals', 'key-use', { ...publicKey, use: 'ENC' }],
+  ['operations that decrypt', 'key-use', { ...publicKey, key_ops: ['decrypt'] }],
+  [
+    'operations that encrypt and decrypt',
+    'key-use',
+    { ...publicKey, key_ops: ['encrypt', 'decrypt'] },
+  ],
+  ['operations that verify', 'key-use', { ...publicKey, key_ops: ['verify'] }],
+  ['no operation', 'key-use', { ...publicKey, key_ops: [] }],
+  ['an operation twice', 'key-use', { ...publicKey, key_ops: ['encrypt', 'encrypt'] }],
+  ['operations as a text', 'key-use', { ...publicKey, key_ops: 'encrypt' }],
+  ['no kid', 'key-id', without('kid')],
+  ['an empty kid', 'key-id', { ...publicKey, kid: '' }],
+  ['a kid that is a number', 'key-id', { ...publicKey, kid: 7 }],
+  ['a kid without end', 'key-id', { ...publicKey, kid: 'k'.repeat(201) }],
+  ['no modulus', 'key-malformed', without('n')],
+  ['a modulus that is a number', 'key-malformed', { ...publicKey, n: 7 }],
+  ['an empty modulus', 'key-weak', { ...publicKey, n: '' }],
+  ['a modulus of one', 'key-weak', { ...publicKey, n: 'AQ' }],
+  ['a modulus with padding', 'key-weak', { ...publicKey, n: `${String(publicKey['n'])}==` }],
+  [
+    'a modulus in plain base64',
+    'key-weak',
+    { ...publicKey, n: `+/${String(publicKey['n']).slice(2)}` },
+  ],
+  ['a modulus with white space', 'key-weak', { ...publicKey, n: ` ${String(publicKey['n'])}` }],
+  [
+    'a modulus that begins with zeros',
+    'key-weak',
+    modulus((bytes) => Buffer.concat([Buffer.alloc(1), bytes])),
+  ],
+  ['512 bits', 'key-weak', { ...publicKey, n: makePair('a', 512).publicKey['n'] }],
+  ['1024 bits', 'key-weak', { ...publicKey, n: makePair('a', 1024).publicKey['n'] }],
+  ['2040 bits', 'key-weak', { ...publicKey, n: makePair('a', 2040).publicKey['n'] }],
+  [
+    '1024 bits behind zeros',
+    'key-weak',
+    {
+      ...publicKey,
+      n: encode(
+        Buffer.concat([Buffer.alloc(128), decode(String(makePair('a', 1024).publicKey['n']))]),
+      ),
+    },
+  ],
+  [
+    'a modulus of 16,384 bits',
+    'key-weak',
+    modulus((bytes) => Buffer.concat(Array.from({ length: 8 }, () => bytes))),
+  ],
+  ['an even modulus', 'key-weak', modulus(even)],
+  ['a modulus that three divides', 'key-weak', modulus((bytes) => divisible(bytes, 3n))],
+  ['a modulus that 997 divides', 'key-weak', modulus((bytes) => divisible(bytes, 997n))],
+  ['a modulus of ones', 'key-weak', modulus((bytes) => Buffer.alloc(bytes.length, 0xff))],
+  [
+    'a modulus of one byte again and again',
+    'key-weak',
+    modulus((bytes) => Buffer.alloc(bytes.length, 0xa7)),
+  ],
+  ['no exponent', 'key-malformed', without('e')],
+  ['an exponent that is a number', 'key-malformed', { ...publicKey, e: 65537 }],
+  ['an exponent of zero', 'key-weak', { ...publicKey, e: 'AA' }],
+  ['an exponent of one: the plaintext itself', 'key-weak', { ...publicKey, e: 'AQ' }],
+  ['an exponent of two', 'key-weak', { ...publicKey, e: 'Ag' }],
+  ['an exponent of three', 'key-weak', { ...publicKey, e: 'Aw' }],
+  ['an exponent of 17', 'key-weak', { ...publicKey, e: 'EQ' }],
+  ['an even exponent', 'key-weak', { ...publicKey, e: 'AQAC' }],
+  ['an exponent that begins with zeros', 'key-weak', { ...publicKey, e: 'AAEAAQ' }],
+  ['an exponent as long as the modulus', 'key-weak', { ...publicKey, e: publicKey['n'] }],
+  ...['d', 'p', 'q', 'dp', 'dq', 'qi'].map((name): [string, string, unknown] => [
+    `a private part, ${name}`,
+    'key-private',
+    { ...publicKey, [name]: privateKey[name] },
+  ]),
+  ['more primes', 'key-private', { ...publicKey, oth: [] }],
+  ['a secret, k', 'key-private', { ...publicKey, k: 'AAAA' }],
+  ['a whole private key', 'key-private', privateKey],
+  ['the certificate of another key', 'key-certificate', { ...publicKey, x5c: [other.certificate] }],
+  ['no certificate in the list', 'key-certificate', { ...publicKey, x5c: [] }],
+  ['a certificate as a text', 'key-certificate', { ...publicKey, x5c: certificate }],
+  ['a certificate that is none', 'key-certificate', { ...publicKey, x5c: ['QUJD'.repeat(40)] }],
+  [
+    'a certificate in base64url',
+    'key-certificate',
+    { ...publicKey, x5c: [`-_${certificate.slice(2)}`] },
+  ],
+]
+
+describe('a key is refused [card-charge-016] [card-charge-018] [card-charge-019] [card-charge-020] [card-charge-027]', () => {
+  test.each(bad)('with %s: %s', async (_, code, jwk) => {
+    expect(codeOf(() => checkKey(jwk))).toBe(code)
+    expect(codeOf(() => readReference({ encryptionJwk: jwk }, { realm: 'a.example' }))).toBe(
+      jwk === undefined ? 'key-missing' : code,
+    )
+    const refused = await encrypt(plaintext(), { key: jwk as Jwk }).catch((cause: unknown) => cause)
+    expect(isCardError(refused) && refused.code).toBe(code)
+  })
+
+  test('in words that hold nothing of it', () => {
+    for (const [, code, jwk] of bad)
+      try {
+        checkKey(jwk)
+      } catch (cause) {
+        expect((cause as Error).message).toBe(CODES[code as keyof typeof CODES])
+      }
+  })
+})
+
+describe('a key is taken', () => {
+  const good: [string, Jwk][] = [
+    ['of 2048 bits', publicKey],
+    ['of 3072 bits', makePair('b', 3072).publicKey],
+    ['of 4096 bits', makePair('c', 4096).publicKey],
+    ['with operations that say the same', { ...publicKey, key_ops: ['encrypt', 'wrapKey'] }],
+    ['with members that nobody here knows', { ...publicKey, nbf: 1, issuer: 'Acquirer' }],
+  ]
+  test.each(good)('%s [card-charge-017]', (_, jwk) => {
+    const { n, e, kid } = jwk
+    const rest = { kty: 'RSA', use: 'enc', alg: 'RSA-OAEP-256' }
+    expect(checkKey(jwk)).toEqual({ n, e, kid, ...rest })
+  })
+
+  test('with its certificate', () => {
+    expect(new X509Certificate(Buffer.from(certificate, 'base64')).subject).toBe('CN=Acquirer')
+    const jwk = { ...publicKey, x5c: [certificate, other.certificate] }
+    expect(checkKey(jwk)).toEqual(jwk)
+  })
+
+  test('when it was made here, and its private part stays private', async () => {
+    const pair = await createKeyPair({ kid: 'enc-2026-01' })
+    expect(checkKey(pair.publicKey)).toEqual(pair.publicKey)
+    expect(codeOf(() => checkKey(pair.privateKey))).toBe('key-private')
+  })
+})
+
+describe('what names a key', () => {
+  const at = (jwksUri: unknown, kid: unknown = 'enc-1') => ({ jwksUri, kid })
+  const foreign = 'key-foreign'
+  const cases: [string, string, object, string?][] = [
+    ['neither key nor key set [card-charge-007] [card-charge-026]', 'key-missing', {}],
+    ['a kid alone', 'key-missing', { kid: 'enc-1' }],
+    [
+      'both key and key set [card-charge-008]',
+      'key-ambiguous',
+      { encryptionJwk: publicKey, ...at('https://a.example/jwks') },
+    ],
+    [
+      'a kid beside a key [card-charge-028]',
+      'key-ambiguous',
+      { encryptionJwk: publicKey, kid: 'enc-1' },
+    ],
+    [
+      'a key set without a kid [card-charge-010] [card-charge-011]',
+      'key-id',
+      { jwksUri: 'https://a.example/jwks' },
+    ],
+    ['a key set with an empty kid', 'key-id', at('https://a.example/jwks', '')],
+    ['a key set with a kid that is a number', 'key-id', at('https://a.example/jwks', 7)],
+    ['a key set over http [card-charge-023]', 'key-insecure', at('http://a.example/jwks')],
+    ['a key set in a file', 'key-insecure', at('file:///jwks.json')],
+    ['a key set in the URI itself', 'key-insecure', at('data:application/json,{}')],
+    ['a key set behind a password', 'key-insecure', at('https://a.example@a.example/jwks')],
+    ['a URI that is none', 'key-insecure', at('jwks.json')],
+    ['a URI that is a list', 'key-insecure', at(['https://a.example/jwks'])],
+    ['a URI without end', 'key-insecure', at(`https://a.example/${'a'.repeat(2048)}`)],
+    [
+      'another host [card-charge-009] [card-charge-015] [card-charge-021] [card-charge-022]',
+      foreign,
+      at('https://b.example/jwks'),
+    ],
+    ['a host below the realm', foreign, at('https://keys.a.example/jwks')],
+    ['a host above the realm', foreign, at('https://example/jwks')],
+    ['a host that begins like the realm', foreign, at('https://a.example.b.example/jwks')],
+    ['another port', foreign, at('https://a.example:8443/jwks')],
+    ['a realm that is no host', foreign, at('https://a.example/jwks'), 'Weather API'],
+    ['a realm that is another scheme', foreign, at('https://a.example/jwks'), 'http://a.example'],
+    ...[
+      '127.0.0.1',
+      '10.0.0.8',
+      '172.16.3.4',
+      '192.168.1.1',
+      '169.254.169.254',
+      '100.64.0.1',
+      '0.0.0.0',
+      '[::1]',
+      '[fd00::1]',
+      '[fe80::1]',
+      '[::ffff:10.0.0.8]',
+      '2130706433',
+      '0x7f000001',
+      '127.1',
+      'localhost',
+      'localhost.',
+      'db.internal',
+      'printer.local',
+      'intranet',
+    ].map((host): [string, string, object, string] => [
+      `a host of a private network, ${host}`,
+      'key-private-host',
+      at(`https://${host}/jwks`),
+      `https://${host}`,
+    ]),
+  ]
+  test.each(cases)('%s: %s', (_, code, details, realm = 'a.example') => {
+    expect(codeOf(() => readReference(details, { realm }))).toBe(code)
+  })
+
+  test('a key of its own is used as it is [card-charge-014] [card-charge-025]', () => {
+    expect(readReference({ encryptionJwk: publicKey }, { realm: 'Weather API' })).toEqual({
+      key: checkKey(publicKey),
+    })
+  })
+
+  test.each([
+    ['a.example', 'https://a.example/jwks'],
+    ['a.example', 'https://a.example:443/jwks'],
+    ['https://a.example', 'https://a.example/jwks'],
+    ['a.example:8443', 'https://a.example:8443/jwks'],
+  ])('a key set on the origin of %s may be at %s', (realm, jwksUri) => {
+    expect(readReference(at(jwksUri), { realm })).toEqual({
+      jwksUri: new URL(jwksUri).href,
+      kid: 'enc-1',
+    })
+  })
+
+  test('a key set of this machine is for tests', () => {
+    const details = at('http://127.0.0.1:8080/jwks')
+    const reading = (loopback: boolean) => () =>
+      readReference(details, { realm: '127.0.0.1', loopback })
+    expect(codeOf(reading(false))).toBe('key-insecure')
+    expect(codeOf(reading(true))).toBe('taken')
+  })
+})
