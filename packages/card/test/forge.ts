@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Plaintext } from '@polyrail/card/enabler'
 import {
   constants,
   createCipheriv,
@@ -30,7 +31,7 @@ export function makePair(kid = 'enc-1', modulusLength = 2048) {
 }
 
 /** The draft's example, with a cryptogram that is still good. */
-export const plaintext = () => ({
+export const plaintext = (): Plaintext => ({
   token: {
     paymentToken: '4242424242424242',
     tokenExpirationMonth: '06',

@@ -11,6 +11,7 @@ import {
   encrypt,
   isCardError,
   readOutside,
+  type Plaintext,
   type PrivateKey,
 } from '@polyrail/card/enabler'
 import { LocalCards } from '@polyrail/sandbox/card'
@@ -582,7 +583,7 @@ describe('a JWE is taken', () => {
   test('from this package by an acquirer that has its own cryptography [card-charge-029]', async () => {
     for (const network of ['visa', 'amex', 'discover']) {
       const provisioned = local.provision({ amount: '50', cardId: `card_${network}` })
-      const jwe = await encrypt(provisioned as unknown as Plain, { key: local.key })
+      const jwe = await encrypt(provisioned as Plaintext, { key: local.key })
       expect(readOutside(jwe)).toEqual({
         header: { alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: local.key.kid },
         keyBytes: 256,
@@ -597,13 +598,11 @@ describe('a JWE is taken', () => {
     const byJose = await new CompactEncrypt(Buffer.from(JSON.stringify(plaintext())))
       .setProtectedHeader({ alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: 'enc-2' })
       .encrypt(await importJWK(next.publicKey, 'RSA-OAEP-256'))
-    const byUs = await encrypt(plaintext() as Plain, { key: publicKey })
+    const byUs = await encrypt(plaintext(), { key: publicKey })
     for (const jwe of [byJose, byUs, forge(next.publicKey)])
       expect((await decrypt(jwe, { keys: both })).token).toEqual(plaintext().token)
   })
 })
-
-type Plain = Parameters<typeof encrypt>[0]
 
 describe('what is said of a JWE that is refused', () => {
   test('is its code, and no more, whatever went wrong inside', async () => {
@@ -649,7 +648,7 @@ describe('what is said of a JWE that is refused', () => {
 
   test('nothing that has expired is encrypted', async () => {
     const now = Date.now()
-    const made = plaintext() as Plain
+    const made = plaintext()
     const at = (seconds: number) => encrypt(made, { key: publicKey, now: now + seconds * 1000 })
     expect(await codeOf(at(601))).toBe('cryptogram-expired')
     expect(await codeOf(at(10 * 365 * 86_400))).toBe('token-expired')

@@ -147,16 +147,15 @@ export function verify(
 ): NetworkToken | DeclineReason {
   const known = tokens.find(token.paymentToken)
   if (!known) return 'invalid_payload'
-  const { tokenExpirationYear: year, tokenExpirationMonth: month } = token
-  const isSame = year === known.expirationYear && month === known.expirationMonth
-  if (!isSame || token.eci !== indicators[known.card.brand]) return 'invalid_payload'
-  if (Date.UTC(Number(year), Number(month)) / 1000 <= now) return 'token_expired'
-  const { dynamicDataValue, dynamicDataType, dynamicDataExpiration } = dynamicData
-  const isItsOwn =
-    dynamicDataValue === known.cryptogram &&
-    dynamicDataType === known.card.dynamicDataType &&
-    dynamicDataExpiration === known.cryptogramExpires
-  if (!isItsOwn || known.isSpent) return 'cryptogram_invalid'
-  if (known.cryptogramExpires <= now) return 'cryptogram_expired'
+  const own = toPlaintext(known)
+  if (!isSame(token, own.token)) return 'invalid_payload'
+  const { expirationYear, expirationMonth, isSpent, cryptogramExpires } = known
+  if (Date.UTC(Number(expirationYear), Number(expirationMonth)) / 1000 <= now)
+    return 'token_expired'
+  if (isSpent || !isSame(dynamicData, own.dynamicData)) return 'cryptogram_invalid'
+  if (cryptogramExpires <= now) return 'cryptogram_expired'
   return amount === known.amount && currency === known.currency ? known : 'amount_mismatch'
 }
+
+const isSame = (given: Readonly<Record<string, unknown>>, own: object): boolean =>
+  Object.entries(own).every(([name, value]) => given[name] === value)
