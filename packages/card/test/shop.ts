@@ -22,6 +22,8 @@ type ServerOptions = Parameters<typeof paid.charge>[0]
 
 export type Options = Partial<Omit<ServerOptions, 'key' | 'jwksUri' | 'kid'>> & {
   key?: NonNullable<ServerOptions['key']> | undefined
+  /** In place of the acquirer's present key. */
+  keySet?: { jwksUri: string; kid: string | (() => string | Promise<string>) }
   store?: Store.Store
   /** Milliseconds for one call of the acquirer. */
   timeout?: number
@@ -36,12 +38,12 @@ export const acquirer = (local: LocalCards.Sandbox, timeout = 5000) =>
 /** Opens a shop of one page for half a dollar. */
 export function openShop(
   local: LocalCards.Sandbox,
-  { store = Store.memory(), timeout, route, config, key, ...options }: Options = {},
+  { store = Store.memory(), timeout, route, config, key, keySet, ...options }: Options = {},
 ) {
   const method = paid.charge({
     enabler: acquirer(local, timeout),
     merchantName: 'Shop',
-    key: key ?? (() => local.key),
+    ...(keySet ?? { key: key ?? (() => local.key) }),
     ...options,
   })
   const mpp = Mpp.create({ realm, secretKey, store, ...config, methods: [method] })
