@@ -98,12 +98,21 @@ async function pick({ keys }: Kept, kid: string): Promise<unknown> {
   return named.length === 1 ? named[0] : undefined
 }
 
+/** Others may wait for the same set: who leaves stops waiting, and nothing else. */
 async function unlessLeft<value>(value: Promise<value>, signal?: AbortSignal): Promise<value> {
+  signal?.throwIfAborted()
+  let leave = (): void => undefined
+  const left = new Promise<never>((_, reject) => {
+    leave = () => reject(signal?.reason as Error)
+    signal?.addEventListener('abort', leave)
+  })
   try {
-    return await value
+    return await Promise.race([value, left])
   } catch (cause) {
     signal?.throwIfAborted()
     throw cause instanceof CardError ? cause : new CardError('key-unreachable', { cause })
+  } finally {
+    signal?.removeEventListener('abort', leave)
   }
 }
 
