@@ -306,10 +306,10 @@ describe('an enabler that gives no token', () => {
   const answers: [string, (payload: LocalCards.Payload) => unknown][] = [
     ['nothing', () => undefined],
     ['a text', ({ encryptedPayload }) => encryptedPayload],
-    ['no token', ({ encryptedPayload: _, ...rest }) => rest],
+    ['no token', (payload) => ({ ...payload, encryptedPayload: undefined })],
     ['a token in the clear', (payload) => ({ ...payload, encryptedPayload: '4242424242424242' })],
     ['another network', (payload) => ({ ...payload, network: 'amex' })],
-    ['no last four digits', ({ panLastFour: _, ...rest }) => rest],
+    ['no last four digits', (payload) => ({ ...payload, panLastFour: undefined })],
     [
       'a whole number for the last four',
       (payload) => ({ ...payload, panLastFour: '4242424242424242' }),

@@ -258,10 +258,10 @@ describe('what is wrong with us is a 503 and an event, and the same token pays w
     let isDown = true
     const store: Store.Store = {
       ...memory,
-      set: (key, ...rest) =>
+      update: (key, ...rest) =>
         isDown && key.includes('attempt:')
           ? Promise.reject(new Error('full'))
-          : memory.set(key, ...rest),
+          : memory.update(key, ...rest),
     }
     const shop = openShop(local, { store })
     const before = local.calls.length

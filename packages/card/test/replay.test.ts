@@ -91,11 +91,17 @@ describe('the identical credential', () => {
     expect([shop.served(), captured()]).toEqual([1, 1])
   })
 
-  test('at a server that does not know of the first: the acquirer makes no second payment', async () => {
+  test('at a server that does not know of the first buys nothing: the approval is not of its attempt', async () => {
     const [shop, stranger] = [openShop(local), openShop(local)]
     const { authorization } = await buy(local, shop)
-    expect((await stranger.ask(authorization)).status).toBe(200)
-    expect(captured()).toBe(1)
+    const unknown = await stranger.ask(authorization)
+    expect([unknown.status, unknown.headers.has('www-authenticate')]).toEqual([503, false])
+    const refused = await stranger.ask(authorization)
+    expect([refused.status, (await problemOf(refused)).detail]).toEqual([
+      402,
+      'This token has been used for this challenge before.',
+    ])
+    expect([shop.served(), stranger.served(), captured()]).toEqual([1, 0, 1])
   })
 })
 

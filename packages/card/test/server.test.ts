@@ -261,6 +261,7 @@ describe('what is taken', () => {
       externalId: 'order-7',
       merchantName: 'Shop',
       acceptedNetworks: ['visa', 'mastercard', 'amex', 'discover'],
+      attempt: local.charges.at(-1)?.attempt,
       kid: local.key.kid,
       payload,
     })
@@ -433,14 +434,23 @@ describe('a decline is a 402 with a fresh challenge and a reason for the public 
 describe('an enabler’s answer counts only if it is of this payment', () => {
   const order = { amount: '50', currency: 'usd', reference: 'ref_1' }
   /** A shop whose enabler answers just this. */
-  const shopOf = (answer: (key: string) => unknown) =>
-    openShop(local, {
+  const shopOf = (answer: (key: string) => unknown) => {
+    let attempt = ''
+    const say = async (key: string) => {
+      const said = answer(key)
+      return (typeof said === 'object' ? { attempt, ...said } : said) as Result
+    }
+    return openShop(local, {
       enabler: {
         name: 'own',
-        charge: async (_: Order, { idempotencyKey }) => answer(idempotencyKey) as Result,
-        lookup: async (key) => answer(key) as Result,
+        charge: (order: Order, { idempotencyKey }) => {
+          attempt = order.attempt
+          return say(idempotencyKey)
+        },
+        lookup: say,
       },
     })
+  }
   const approved = (idempotencyKey: string, more: object = {}) => ({
     status: 'approved',
     idempotencyKey,
@@ -456,6 +466,7 @@ describe('an enabler’s answer counts only if it is of this payment', () => {
     ['the approval of another payment', () => approved('other')],
     ['an approval of nobody’s', () => ({ ...approved(''), idempotencyKey: undefined })],
     ['the decline of another payment', () => ({ status: 'declined', idempotencyKey: 'other' })],
+    ['an approval of no attempt', (key) => approved(key, { attempt: undefined })],
     ['an approval of less', (key) => approved(key, { amount: '49' })],
     ['an approval of more', (key) => approved(key, { amount: '51' })],
     ['an approval of a number', (key) => approved(key, { amount: 50 })],
@@ -572,7 +583,7 @@ describe('personal data [card-charge-090] [card-charge-091] [card-charge-092]', 
         written,
         logs.map((log) => log.mock.calls),
         [answer, again].map(({ headers }) => [...headers]),
-        [...[answer, again].map(receiptOf)],
+        [answer, again].map(receiptOf),
         await answer.text(),
         await again.text(),
       ]

@@ -9,6 +9,7 @@ import { isRefused } from './server-enabler.js'
 /** What was asked for. */
 export type Expected = {
   challengeId: string
+  attempt: string
   amount: string
   currency: string
   externalId: string | undefined
@@ -37,10 +38,12 @@ export function judgeResult(answer: unknown, expected: Expected): Outcome.Outcom
 }
 
 function judgeApproval(
-  { reference, amount, currency, timestamp }: Readonly<Record<string, unknown>>,
+  { reference, attempt, amount, currency, timestamp }: Readonly<Record<string, unknown>>,
   expected: Expected,
 ): Outcome.Outcome {
   const { challengeId, externalId } = expected
+  if (typeof attempt !== 'string') return unclear('does not say which attempt it is of')
+  if (attempt !== expected.attempt) return usedElsewhere()
   if (amount !== expected.amount || currency !== expected.currency)
     return unclear('approves another amount')
   if (typeof reference !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(reference))
@@ -52,6 +55,12 @@ function judgeApproval(
     receipt: { challengeId, ...(externalId !== undefined && { externalId }) },
   })
 }
+
+/** The challenge’s key is used up by a server that does not share our store, and that owes the page. */
+const usedElsewhere = (): Outcome.Rejected =>
+  Outcome.rejected('verification-failed', {
+    detail: 'This token has been used for this challenge before.',
+  })
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
 

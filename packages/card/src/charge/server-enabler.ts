@@ -23,6 +23,8 @@ export type Order = {
   externalId?: string
   merchantName: string
   acceptedNetworks: readonly string[]
+  /** The server’s own name of this attempt, to be told again with the answer. */
+  attempt: string
   /** The key that the challenge named: the payload must be encrypted for it, and for no other. */
   kid: string
   /** The credential’s payload. The billing address is in it where the challenge asked for it. */
@@ -36,6 +38,8 @@ export type Result =
       status: 'approved'
       /** The key that it was asked with. */
       idempotencyKey: string
+      /** The `attempt` of the order that was charged. */
+      attempt: string
       /** The enabler’s name for it, shown in the receipt: 1 to 200 printable characters, and no card number. */
       reference: string
       /** Minor units. */

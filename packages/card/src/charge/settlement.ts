@@ -11,7 +11,12 @@ import type { Order, Result, ServerEnabler } from './server-enabler.js'
 type Presented = Method.Presented<typeof method>
 
 /** What is noted before the enabler is asked. */
-type Note = { enabler: string }
+type Note = {
+  /** A payment begun at one PSP must not be looked for, and made again, at another. */
+  enabler: string
+  /** Ours alone: an approval of the same challenge for another server is none for us. */
+  attempt: string
+}
 
 /** Seconds for which a note outlives its challenge: longer than the payment is owed. */
 const REMEMBERED = 2 * 86_400
@@ -25,17 +30,25 @@ export async function settle(
   enabler: ServerEnabler,
   presented: Presented,
 ): Promise<Outcome.Outcome> {
-  const { challenge, store } = presented
-  const left = Math.ceil((Date.parse(challenge.expires ?? '') - Date.now()) / 1000)
+  let note: Note
   try {
-    // Noted first: a payment begun at one PSP must not be looked for, and made again, at another.
-    await store.set(keyOf(challenge.id), { enabler: enabler.name } satisfies Note, {
-      ttl: REMEMBERED + Math.max(0, left || 0),
-    })
+    note = await begin(presented, enabler.name)
   } catch (cause) {
+    // Nobody is asked for what could not be found again.
     return Outcome.unsettled({ retryAfter: 5, cause })
   }
-  return take(enabler, presented, { isFirst: true })
+  return take(enabler, presented, { note, isFirst: true })
+}
+
+async function begin({ challenge, store }: Presented, enabler: string): Promise<Note> {
+  const left = Math.ceil((Date.parse(challenge.expires ?? '') - Date.now()) / 1000)
+  const attempt = crypto.randomUUID()
+  const noted = await store.update(
+    keyOf(challenge.id),
+    (current) => ({ attempt, ...(current as Note | undefined), enabler }),
+    { ttl: REMEMBERED + Math.max(0, left || 0) },
+  )
+  return noted as Note
 }
 
 /** Finds out what became of an earlier attempt; one that never arrived is made now, under the same key. */
@@ -45,7 +58,9 @@ export async function reconcile(
 ): Promise<Outcome.Outcome> {
   const { challenge, store, signal } = presented
   const note = (await store.get(keyOf(challenge.id))) as Note | undefined
-  if (note && note.enabler !== enabler.name)
+  // Whoever finds no note knows that nobody was asked.
+  if (!note) return Outcome.unsettled({ retryAfter: 1 })
+  if (note.enabler !== enabler.name)
     return Outcome.indeterminate({
       retryAfter: 60,
       cause: new Error(
@@ -59,20 +74,20 @@ export async function reconcile(
     return judgeError(cause, { isFirst: false })
   }
   return found
-    ? judgeResult(found, toExpected(challenge))
-    : take(enabler, presented, { isFirst: false })
+    ? judgeResult(found, toExpected(challenge, note))
+    : take(enabler, presented, { note, isFirst: false })
 }
 
 async function take(
   enabler: ServerEnabler,
   presented: Presented,
-  { isFirst }: { isFirst: boolean },
+  { note, isFirst }: { note: Note; isFirst: boolean },
 ): Promise<Outcome.Outcome> {
   const { challenge, credential, signal } = presented
   try {
     const options = { idempotencyKey: challenge.id, signal }
-    const result = await enabler.charge(toOrder(challenge, credential.payload), options)
-    return judgeResult(result, toExpected(challenge))
+    const order = { ...toOrder(challenge, credential.payload), attempt: note.attempt }
+    return judgeResult(await enabler.charge(order, options), toExpected(challenge, note))
   } catch (cause) {
     return judgeError(cause, { isFirst })
   }
@@ -80,8 +95,9 @@ async function take(
 
 const keyOf = (id: string): string => `attempt:${id}`
 
-const toExpected = ({ id, request }: Presented['challenge']): Expected => ({
+const toExpected = ({ id, request }: Presented['challenge'], { attempt }: Note): Expected => ({
   challengeId: id,
+  attempt,
   amount: request.amount,
   currency: request.currency,
   externalId: request.externalId,
@@ -91,7 +107,7 @@ const toExpected = ({ id, request }: Presented['challenge']): Expected => ({
 function toOrder(
   { request }: Presented['challenge'],
   payload: Presented['credential']['payload'],
-): Order {
+): Omit<Order, 'attempt'> {
   const { amount, currency, recipient, externalId, methodDetails } = request
   const { acceptedNetworks, merchantName, encryptionJwk, kid, billingRequired } = methodDetails
   const { billingAddress, ...rest } = payload

@@ -17,6 +17,8 @@ export type Order = {
   currency: string
   recipient?: string
   externalId?: string
+  /** The merchant's own name of the attempt, told again. */
+  attempt?: string
   merchantName: string
   acceptedNetworks: readonly string[]
   kid: string
@@ -29,6 +31,7 @@ export type Order = {
 export type Told = {
   status: string
   idempotencyKey: string
+  attempt?: string
   reference?: string
   amount?: string
   currency?: string
@@ -61,6 +64,7 @@ export function createCharge(world: World, key: string, body: unknown): Charge {
     refunded: 0n,
     reason: undefined,
     externalId: order.externalId,
+    attempt: order.attempt,
     timestamp: new Date(world.now() * 1000).toISOString(),
     isSale: order.capture !== false,
     refunds: new Map(),
@@ -117,10 +121,11 @@ export function tell(charge: Charge): Told {
   if (status === 'declined') return { status, idempotencyKey, reason: reason ?? 'do_not_honor' }
   if (status === 'voided') return { status: 'declined', idempotencyKey, reason: 'voided' }
   if (status === 'pending') return { status, idempotencyKey, retryAfter: 1 }
-  const { reference, currency, network, timestamp } = charge
+  const { attempt, reference, currency, network, timestamp } = charge
   return {
     status,
     idempotencyKey,
+    ...(attempt !== undefined && { attempt }),
     reference,
     amount: String(charge.amount),
     currency,

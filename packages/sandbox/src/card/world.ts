@@ -26,6 +26,8 @@ export type Charge = {
   refunded: bigint
   reason: DeclineReason | undefined
   externalId: string | undefined
+  /** The merchant's own name of the attempt. */
+  attempt: string | undefined
   /** RFC 3339. */
   timestamp: string
   /** Whether the money is taken as soon as the issuer agrees. */
