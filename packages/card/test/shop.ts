@@ -12,7 +12,7 @@ import { card as paid, httpEnabler as acquirerOver } from '@polyrail/card/server
 import type { LocalCards } from '@polyrail/sandbox/card'
 import { beforeEach } from 'vitest'
 
-export const realm = 'shop.example'
+const realm = 'shop.example'
 export const url = `https://${realm}/page`
 export const secretKey = 'a secret of this test, which is long enough'
 export const CHARGE = 'POST /v1/charges'

@@ -91,7 +91,7 @@ const DECLINES: Readonly<Record<string, string>> = {
 }
 
 /** A refusal in words for the payer; for the operator with the enabler’s code, if that is a word and no number. */
-export function declined(reason?: unknown): Outcome.Rejected {
+function declined(reason?: unknown): Outcome.Rejected {
   const code = typeof reason === 'string' && /^[a-z_]{1,40}$/.test(reason) ? reason : 'declined'
   const why = Object.hasOwn(DECLINES, code) ? DECLINES[code] : 'ask the issuer of the card'
   const detail = `The payment was declined: ${why}.`
