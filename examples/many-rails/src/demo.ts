@@ -1,11 +1,14 @@
 /**
- * The story: local networks, a shop with one page and four ways to pay for it, and four customers.
+ * The story: local networks, a shop with one page and five ways to pay for it, and five customers.
  *
  * @module
  */
+import { card, httpEnabler as vaultOver } from '@polyrail/card/client'
+import { httpEnabler as acquirerOver } from '@polyrail/card/server'
 import { Challenge, Credential, Receipt } from '@polyrail/core'
 import { Mpp } from '@polyrail/core/client'
 import { lightning } from '@polyrail/lightning/client'
+import { LocalCards } from '@polyrail/sandbox/card'
 import { Lightning } from '@polyrail/sandbox/lightning'
 import { LocalStripe } from '@polyrail/sandbox/stripe'
 import { Tempo } from '@polyrail/sandbox/tempo'
@@ -25,16 +28,19 @@ const payer = await chain.account({ amount: 1_000_000n })
 const nodes = await Lightning.start({ quiet: true })
 const bureau = await LocalStripe.start({ quiet: true })
 const { networkId } = bureau
+const cards = await LocalCards.start({ quiet: true })
 const recipient = (await chain.account({ amount: 5_000_000n })).address
 const member = { member: 'ada', secret: randomBytes(32).toString('base64') }
 const bank: Bank = new Map([['ada', { secret: member.secret, points: 25, paid: new Set() }]])
-const card = { client: new Stripe(bureau.secretKey, bureau.options), networkId }
-const shop = await open({ recipient, rpcUrl, chainId, node: nodes.payee, card, bank })
+const account = { client: new Stripe(bureau.secretKey, bureau.options), networkId }
+const psp = { enabler: acquirerOver(cards.acquirer), key: cards.key, merchantName: 'One Page' }
+const shop = await open({ recipient, rpcUrl, chainId, node: nodes.payee, account, psp, bank })
 const agent = new Stripe(bureau.agent.secretKey, bureau.options)
 const tokens = await openTokens({ stripe: agent, paymentMethod: 'pm_card_visa', most: 100n })
 row('chain', `Tempo, chain id ${chainId}, ${rpcUrl}`)
 row('nodes', `Lightning on regtest, ${nodes.payer.id} → ${nodes.payee.id}`)
 row('stripe', `${bureau.url}, profile ${networkId}`)
+row('cards', `${cards.url}, key ${cards.key.kid}`)
 row('payer', payer.address)
 row('shop', `${recipient}, selling ${shop.url}`)
 
@@ -81,7 +87,7 @@ try {
   row('payer', `${sats(had)} → ${sats(nodes.payer.balance)}`)
   row('shop', `${sats(earned)} → ${sats(nodes.payee.balance)}`)
 
-  title('The same page by card, over Stripe')
+  title('The same page over Stripe')
   const purse = Mpp.create({
     methods: [
       stripe({
@@ -103,6 +109,22 @@ try {
   )
   row('shop', `${bureau.captured['usd']?.sum} cents captured`)
 
+  title('The same page by card, with an encrypted network token')
+  const overheard = listen()
+  const wearer = Mpp.create({
+    methods: [card({ enabler: vaultOver(cards.vault), cardId: 'card_visa' })],
+    policy: { max: { 'card:usd': '1.00' } },
+    fetch: overheard.fetch,
+  })
+  const tapped = await wearer.fetch(shop.url)
+  part('credential', { payload: Credential.deserialize(overheard.authorization())?.payload })
+  part('receipt', Receipt.fromResponse(tapped) ?? {})
+  row('answer', `${tapped.status} ${tapped.statusText}, ${await tapped.text()}`)
+  row(
+    'acquirer',
+    `${cards.captured['usd']?.sum} cents captured of ${cards.charges.at(-1)?.network}`,
+  )
+
   title('The same page for points')
   const points = Mpp.create({ methods: [spend(member)], policy: { max: '10' } })
   const again = await points.fetch(shop.url)
@@ -112,7 +134,7 @@ try {
 } finally {
   await shop.close()
   await tokens.close()
-  await Promise.all([chain.stop(), nodes.stop(), bureau.stop()])
+  await Promise.all([chain.stop(), nodes.stop(), bureau.stop(), cards.stop()])
 }
 
 async function balances() {

@@ -1,8 +1,10 @@
 /**
- * The seller: one page on a plain Node server, for a cent on Tempo, ten satoshis over Lightning, half a dollar by card or ten points.
+ * The seller: one page on a plain Node server, for a cent on Tempo, ten satoshis over Lightning, half a dollar
+ * by card or over Stripe, or ten points.
  *
  * @module
  */
+import { card } from '@polyrail/card/server'
 import { Mpp } from '@polyrail/core/server'
 import { lightning, type Wallet } from '@polyrail/lightning/server'
 import { stripe } from '@polyrail/stripe/server'
@@ -17,15 +19,18 @@ import { accept, type Bank } from './points.js'
  *
  * @param options.recipient - The shop's wallet on Tempo.
  * @param options.node - The shop's Lightning node.
- * @param options.card - The shop's account at Stripe.
+ * @param options.account - The shop's account at Stripe.
+ * @param options.psp - The shop's payment service for cards, and its public key.
  * @returns Where the page is, and how to close.
  */
-export async function open({ recipient, rpcUrl, chainId, node, card, bank }: open.Options) {
+export async function open(options: open.Options) {
+  const { recipient, rpcUrl, chainId, node, account, psp, bank } = options
   const mpp = Mpp.create({
     methods: [
       tempo({ recipient, rpcUrl, chainId }),
       lightning({ wallet: node, network: 'regtest' }),
-      stripe(card),
+      stripe(account),
+      card(psp),
       accept(bank),
     ],
     realm: '127.0.0.1',
@@ -36,6 +41,7 @@ export async function open({ recipient, rpcUrl, chainId, node, card, bank }: ope
     mpp.tempo.charge({ amount: '0.01', externalId: 'page-1', description: 'One page' }),
     mpp.lightning.charge({ amount: '10', memo: 'One page', description: 'One page' }),
     mpp.stripe.charge({ amount: '0.50', externalId: 'page-1', description: 'One page' }),
+    mpp.card.charge({ amount: '0.50', externalId: 'page-1', description: 'One page' }),
     mpp.points.charge({ amount: '10', description: 'One page' }),
   )
   const page = pay(() => Response.json({ page: 'What is worth a cent is worth reading.' }))
@@ -59,7 +65,8 @@ export declare namespace open {
     rpcUrl: string
     chainId: number
     node: Wallet
-    card: stripe.Options
+    account: stripe.Options
+    psp: card.Options
     bank: Bank
   }
 }
