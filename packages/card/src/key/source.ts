@@ -40,9 +40,19 @@ export function createKeySource(options: KeyOptions): (realm: string) => Promise
   if (key === undefined) return fromSet(jwksUri, kid)
   if (kid !== undefined)
     throw new TypeError('card/charge: kid goes with jwksUri; a key has its own.')
-  if (typeof key === 'function') return async () => ({ encryptionJwk: checked(await key()) })
+  if (typeof key === 'function') return fromFunction(key)
   const encryptionJwk = checked(key)
   return async () => ({ encryptionJwk })
+}
+
+/** What returns the same object again has it checked once. */
+function fromFunction(key: () => Given | Promise<Given>): () => Promise<KeyDetails> {
+  let last: { given: Given; encryptionJwk: PublicKey } | undefined
+  return async () => {
+    const given = await key()
+    if (last?.given !== given) last = { given, encryptionJwk: checked(given) }
+    return { encryptionJwk: last.encryptionJwk }
+  }
 }
 
 function fromSet(
