@@ -14,8 +14,7 @@ export type Asked = {
   /** Milliseconds for the whole exchange, body and all. */
   timeout: number
   signal?: AbortSignal | undefined
-  /** Left out: the platform’s. */
-  fetch?: Fetch | undefined
+  fetch: Fetch
 }
 
 /** What is answered. */
@@ -48,7 +47,7 @@ const LONGEST = 65_536
  * @throws NetworkError when there is no whole answer.
  */
 export async function exchange(asked: Asked): Promise<Answered> {
-  const { url, timeout, signal, fetch = globalThis.fetch } = asked
+  const { url, timeout, signal, fetch } = asked
   if (!isSecure(url)) throw new NetworkError('insecure')
   const clock = new AbortController()
   const timer = setTimeout(() => clock.abort(), timeout)

@@ -4,6 +4,7 @@
  * @module
  */
 import { Challenge, type Method } from '@polyrail/core'
+import { Mpp as Client } from '@polyrail/core/client'
 import type { charge, ChargePayload } from '@polyrail/card'
 import { card, httpEnabler, type TokenRequest } from '@polyrail/card/client'
 import { encrypt, type Plaintext } from '@polyrail/card/enabler'
@@ -364,6 +365,30 @@ describe('a client cannot be made', () => {
   test.each(cases)('%s', (_, make, message) => {
     expect(make).toThrow(message)
   })
+})
+
+test('a client in the place of the platform’s fetch does not pay for its own token', async () => {
+  const challenge = Challenge.serialize(challengeOf())
+  const headers = { 'www-authenticate': challenge }
+  using fault = local.fault({ call: TOKENS, fail: { status: 402, headers } })
+  const server = createServer((_, response) => void response.writeHead(402, headers).end())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const enabler = httpEnabler(local.vault)
+  const client = Client.create({
+    methods: [card.charge({ enabler, cardId: 'card_visa' })],
+    policy: { max: '2.00', realms: ['shop.example'] },
+    polyfill: true,
+  })
+  const answer = await fetch(`http://127.0.0.1:${port}/page`)
+  client.restore()
+  server.close()
+  server.closeAllConnections()
+  expect([answer.status, client.explain(answer)?.refusals[0]?.code]).toEqual([
+    402,
+    'credential-failed',
+  ])
+  expect(fault.hits).toBe(1)
 })
 
 test('a client that is told to leave leaves, whatever its enabler does', async () => {

@@ -57,7 +57,8 @@ export interface ClientEnabler {
  * @see Card charge draft, Client Enabler Profile
  */
 export function httpEnabler(options: httpEnabler.Options): ClientEnabler {
-  const { apiKey, timeout = 15_000, fetch } = options
+  // Taken now: a client that replaces the platform's fetch must not pay for its own token.
+  const { apiKey, timeout = 15_000, fetch = globalThis.fetch } = options
   const url = options.url.replace(/\/+$/, '')
   if (!isSecure(url))
     throw new TypeError(

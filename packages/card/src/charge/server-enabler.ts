@@ -123,7 +123,7 @@ export const isRefused = (error: unknown): boolean =>
  * @see Card charge draft, Settlement Procedure
  */
 export function httpEnabler(options: httpEnabler.Options): ServerEnabler {
-  const { apiKey, account, timeout = 20_000, fetch } = options
+  const { apiKey, account, timeout = 20_000, fetch = globalThis.fetch } = options
   const url = options.url.replace(/\/+$/, '')
   if (!isSecure(url))
     throw new TypeError(

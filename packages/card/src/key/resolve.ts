@@ -40,7 +40,7 @@ const MOST_KEYS = 100
  * @see Card charge draft, Encryption Key, key resolution procedure
  */
 export function createResolver(options: createResolver.Options = {}): Resolver {
-  const { loopback = false, timeout = 5000, fetch } = options
+  const { loopback = false, timeout = 5000, fetch = globalThis.fetch } = options
   const kept = new Map<string, Kept>()
 
   function load(jwksUri: string): Kept {
