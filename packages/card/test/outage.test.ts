@@ -1,20 +1,23 @@
 /**
- * A card network of which every third call fails, is late, arrives twice or loses its answer, before two servers with one store:
- * what was captured is what was delivered, to the cent, and nobody pays twice.
+ * A card network of which every third call fails, is late, arrives twice or loses its answer, before two servers with one store,
+ * whose pages fail and whose answers get lost: what was captured is what was delivered, to the cent, and nobody pays twice.
  *
  * `OUTAGE_RUNS` says how many payments (1,000), `OUTAGE_SEED` repeats a run.
  *
  * @module
  */
 import { Store } from '@polyrail/core/server'
+import type { ServerEnabler } from '@polyrail/card/server'
 import { LocalCards } from '@polyrail/sandbox/card'
 import { expect, test } from 'vitest'
-import { challengeIn, issue, openShop, write, type Shop } from './shop.js'
+import { acquirer, challengeIn, issue, openShop, problemOf, write, type Shop } from './shop.js'
 
 const PAYMENTS = Number(process.env['OUTAGE_RUNS'] ?? 1000)
 const SEED = Number(process.env['OUTAGE_SEED'] ?? Date.now() % 2 ** 32)
 /** The part of the calls that do not go well. */
 const RATE = 0.3
+/** The part of the pages that fail when they are made, and of the answers that their visitor never sees. */
+const TROUBLE = 0.1
 /** Presentations of one credential before its visitor gives up. */
 const PATIENCE = 60
 
@@ -34,7 +37,7 @@ const CARDS = [
 async function visit(
   local: LocalCards.Sandbox,
   shops: readonly Shop[],
-  { visitor, copies = 1 }: { visitor: number; copies?: number },
+  { visitor, copies = 1, isLost }: { visitor: number; copies?: number; isLost: () => boolean },
 ) {
   const pick = (tries: number) => shops[(visitor + tries) % shops.length] as Shop
   const challenge = challengeIn(await pick(0).ask())
@@ -45,14 +48,22 @@ async function visit(
     const answers = await Promise.all(
       Array.from({ length: copies }, (_, copy) => pick(tries + copy).ask(authorization)),
     )
-    const statuses = answers.map(({ status }) => status)
+    const outcomes = await Promise.all(answers.map(outcomeOf))
     // No copy of one credential gets what the others contradict, and unknown is never a fresh challenge.
-    expect(statuses.includes(200) && statuses.includes(402)).toBe(false)
-    if (statuses.includes(200)) pages++
-    else if (statuses.includes(402)) refusals++
+    expect(outcomes.includes('page') && outcomes.includes('refusal')).toBe(false)
+    if (isLost()) continue
+    if (outcomes.includes('page')) pages++
+    else if (outcomes.includes('refusal')) refusals++
     else decide(local, challenge.id)
   }
   return { id: challenge.id, pages, refusals, amount: BigInt(challenge.request.amount) }
+}
+
+/** A 409 may say that it was refused before, while nobody saw it; or that a copy is on its way. */
+async function outcomeOf(answer: Response): Promise<'page' | 'refusal' | 'unknown'> {
+  if (answer.status === 200) return 'page'
+  const isOver = answer.status === 409 && (await problemOf(answer)).code === 'verification-failed'
+  return isOver || answer.status === 402 ? 'refusal' : 'unknown'
 }
 
 /** An issuer decides in the end. */
@@ -79,20 +90,29 @@ function judge(local: LocalCards.Sandbox, visits: readonly Visit[], shops: reado
 }
 
 /** Two servers with one store for each of two prices, so that a payment for one is none for the other. */
-function openAll(local: LocalCards.Sandbox) {
+function openAll(
+  local: LocalCards.Sandbox,
+  breaks: () => boolean,
+  enabler: ServerEnabler = acquirer(local),
+) {
   const store = Store.memory()
-  const open = (amount: string) => openShop(local, { store, route: { amount } })
+  const open = (amount: string) => openShop(local, { store, route: { amount }, breaks, enabler })
   return ['0.50', '1.23'].map((amount) => [open(amount), open(amount)] as const)
 }
 
 /** One visitor after another: the same seed then strikes the same calls. */
-async function run(seed: number, payments: number) {
+async function run(
+  seed: number,
+  payments: number,
+  enable: (local: LocalCards.Sandbox) => ServerEnabler = acquirer,
+) {
   await using local = await LocalCards.start({ quiet: true })
-  const prices = openAll(local)
+  const happens = openTrouble(seed)
+  const prices = openAll(local, happens, enable(local))
   using chaos = local.chaos({ seed, rate: RATE })
   const visits: Visit[] = []
   for (let visitor = 0; visitor < payments; visitor++)
-    visits.push(await visit(local, prices[visitor % 2] ?? [], { visitor }))
+    visits.push(await visit(local, prices[visitor % 2] ?? [], { visitor, isLost: happens }))
   const totals = judge(local, visits, prices.flat())
   return { ...totals, sequence: [...chaos.sequence], hits: chaos.hits }
 }
@@ -116,15 +136,40 @@ test(`a seed strikes the same calls in the same ways, to the same end (seed ${SE
 
 test(`50 visitors at once, each twice at the same moment (seed ${SEED})`, async () => {
   await using local = await LocalCards.start({ quiet: true, latency: 5 })
-  const prices = openAll(local)
+  const happens = openTrouble(SEED)
+  const prices = openAll(local, happens)
   using _ = local.chaos({ seed: SEED, rate: RATE })
   const visits = await Promise.all(
     Array.from({ length: 50 }, (__, at) =>
-      visit(local, prices[at % 2] ?? [], { visitor: at, copies: 2 }),
+      visit(local, prices[at % 2] ?? [], { visitor: at, copies: 2, isLost: happens }),
     ),
   )
   judge(local, visits, prices.flat())
 }, 120_000)
+
+test(`the same run catches a server that charges under a new key each time (seed ${SEED})`, async () => {
+  const careless = (local: LocalCards.Sandbox): ServerEnabler => {
+    const { name, charge } = acquirer(local)
+    return {
+      name,
+      async charge(order, { idempotencyKey, signal }) {
+        const result = await charge(order, { idempotencyKey: crypto.randomUUID(), signal })
+        return { ...result, idempotencyKey }
+      },
+      lookup: async () => undefined,
+    }
+  }
+  await expect(run(SEED, 100, careless)).rejects.toThrow(/expected|AssertionError/)
+}, 120_000)
+
+/** Says whether something goes wrong, the same each time for a seed: a linear congruential generator. */
+function openTrouble(seed: number): () => boolean {
+  let state = seed >>> 0
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32 < TROUBLE
+  }
+}
 
 /** Names a run: the same seed has the same. */
 const digest = (sequence: readonly string[]): string =>

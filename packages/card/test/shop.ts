@@ -28,6 +28,8 @@ export type Options = Partial<Omit<ServerOptions, 'key' | 'jwksUri' | 'kid'>> & 
   /** Milliseconds for one call of the acquirer. */
   timeout?: number
   route?: Partial<paid.charge.Route>
+  /** Whether the page fails this time. */
+  breaks?: () => boolean
   config?: Partial<Parameters<typeof Mpp.create>[0]>
 }
 
@@ -38,7 +40,7 @@ export const acquirer = (local: LocalCards.Sandbox, timeout = 5000) =>
 /** Opens a shop of one page for half a dollar. */
 export function openShop(
   local: LocalCards.Sandbox,
-  { store = Store.memory(), timeout, route, config, key, keySet, ...options }: Options = {},
+  { store = Store.memory(), timeout, route, config, key, keySet, breaks, ...options }: Options = {},
 ) {
   const method = paid.charge({
     enabler: acquirer(local, timeout),
@@ -50,7 +52,9 @@ export function openShop(
   const told: { name: string; cause?: unknown }[] = []
   for (const name of EVENTS) mpp.on(name, (event) => void told.push({ ...event, name }))
   let served = 0
-  const page = mpp.charge({ amount: '0.50', ...route })(() => Response.json({ page: ++served }))
+  const page = mpp.charge({ amount: '0.50', ...route })(() =>
+    breaks?.() ? new Response(null, { status: 500 }) : Response.json({ page: ++served }),
+  )
   return {
     mpp,
     page,
