@@ -1,5 +1,6 @@
 /**
- * How this rail talks to the outside, and all that it says there: one bounded HTTP exchange. A test replaces it whole.
+ * How this rail talks to the outside, and all that it says there: one bounded HTTP exchange, by a `fetch` that is
+ * given to it.
  *
  * @module
  */

@@ -625,6 +625,8 @@ test('an enabler’s key is sent to the enabler alone, and stands in no error', 
   expect([answer.status, (await problemOf(answer)).code]).toEqual([503, 'settlement-unavailable'])
   expect(inspect(shop.told, { depth: 20 })).not.toContain('a-key-that')
   expect(acquirer(local).name).toBe(local.acquirer.url)
+  const named = httpEnabler({ url: 'https://psp.example/v1/', apiKey: 'k', account: 'acme' })
+  expect(named.name).toBe('https://psp.example/v1#acme')
 })
 
 test('over plain http nothing is offered, but on this machine [card-charge-088]', async () => {

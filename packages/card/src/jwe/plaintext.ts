@@ -47,7 +47,10 @@ const CRYPTOGRAM = /^[A-Za-z0-9+/]{3,64}={0,2}$/
 /**
  * Reads the bytes that a JWE held.
  *
+ * @param bytes - What the content encryption gave. Whether token and cryptogram have expired is `decrypt`'s to say.
  * @throws CardError `plaintext-malformed` when they are not minified JSON in UTF-8; `plaintext-fields` when a field is missing or wrong.
+ * @example
+ * const { token, dynamicData } = readPlaintext(await hardware.open(encryptedPayload))
  * @see Card charge draft, Encrypted Payload Format
  */
 export function readPlaintext(bytes: Uint8Array): Plaintext {

@@ -24,7 +24,10 @@ export type Reference = { key: PublicKey } | { jwksUri: string; kid: string }
  * @param details - `methodDetails` of the challenge, or what a Client Enabler was sent of it.
  * @param options.realm - The challenge’s realm, on whose origin the key set must be.
  * @param options.loopback - Takes key sets of this machine, and http there: for tests.
+ * @returns The key, if it is in the challenge; else where it is, and its `kid`.
  * @throws CardError with the code of what is wrong first.
+ * @example
+ * readReference({ jwksUri: 'https://api.example.com/jwks', kid: 'enc-1' }, { realm: 'api.example.com' })
  * @see Card charge draft, Encryption Key, key resolution procedure
  */
 export function readReference(

@@ -130,7 +130,7 @@ async function findKey(asked: Asked): Promise<Readonly<Record<string, unknown>>>
     throw new Refusal(422, 'key_ambiguous')
   const { hostname, protocol } = new URL(jwksUri)
   const isOwn = hostname === new URL(`https://${realm}`).hostname
-  const isSafe = protocol === 'https:' || hostname === '127.0.0.1'
+  const isSafe = protocol === 'https:' || /^(?:127\.0\.0\.1|localhost)$/.test(hostname)
   if (!isOwn || !isSafe) throw new Refusal(422, 'key_foreign')
   const [found, ...more] = (await fetchKeys(jwksUri)).filter((key) => key['kid'] === kid)
   if (!found || more.length > 0) throw new Refusal(422, 'key_unknown')
