@@ -201,7 +201,7 @@ describe('the handler of a key set', () => {
 })
 
 describe('a key set is not trusted [card-charge-024] [card-charge-027]', () => {
-  const finding = (jwksUri: string, kid: unknown = KID, timeout = 300) =>
+  const finding = (jwksUri: string, kid: unknown = KID, timeout = 1000) =>
     codeOf(createResolver({ loopback: true, timeout })({ jwksUri, kid }, { realm }))
 
   const bad: [string, string, () => Promise<{ jwksUri: string }>][] = [

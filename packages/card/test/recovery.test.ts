@@ -101,7 +101,7 @@ describe('an outcome that nobody knows is a 503, and the same credential then ha
     ['never answered, and done', true],
   ])('%s', async (_, executed) => {
     using _fault = local.fault({ call: CHARGE, fail: 'hang', executed, times: 1 })
-    const shop = openShop(local, { timeout: 100 })
+    const shop = openShop(local, { timeout: 1000 })
     const { answer, authorization } = await buy(local, shop)
     await expectUnknown(answer)
     expect((await shop.ask(authorization)).status).toBe(200)

@@ -63,7 +63,7 @@ export function checkPrivateKey(jwk: unknown): PrivateKey {
 }
 
 /** What may be published of a key. */
-export const publicPart = ({ kty, kid, use, alg, n, e, x5c }: PublicKey): PublicKey => ({
+const publicPart = ({ kty, kid, use, alg, n, e, x5c }: PublicKey): PublicKey => ({
   kty,
   kid,
   use,

@@ -65,11 +65,12 @@ export function seal(
 /**
  * Decrypts what was encrypted for one of the keys.
  *
+ * @param keys - Private keys in PEM, by kid.
  * @returns The text, or undefined for whatever is not exactly what the draft asks.
  */
 export function open(
   jwe: string,
-  { kid, keys }: { kid: string; keys: ReadonlyMap<string, KeyObject> },
+  { kid, keys }: { kid: string; keys: ReadonlyMap<string, string> },
 ): string | undefined {
   const key = keys.get(kid)
   const [header, encryptedKey, iv, ciphertext, tag, ...more] = jwe.split('.').map(decode)

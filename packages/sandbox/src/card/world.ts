@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import type { Brand, Card, DeclineReason } from './cards.js'
 import { testCards } from './cards.js'
 import type { PublicJwk } from './jwe.js'
@@ -41,8 +41,8 @@ export type World = {
   cards: Map<string, Card>
   tokens: Tokens
   charges: Map<string, Charge>
-  /** Private keys of the acquirer, by kid. */
-  keys: Map<string, KeyObject>
+  /** Private keys of the acquirer in PEM, by kid. */
+  keys: Map<string, string>
   /** The same for the public, the present one last. */
   publicKeys: PublicJwk[]
   /** Seconds since 1970. */
@@ -77,7 +77,7 @@ export function addKey({ keys, publicKeys }: World): PublicJwk {
   const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const { n = '', e = '' } = publicKey.export({ format: 'jwk' })
   const key: PublicJwk = { kty: 'RSA', kid, use: 'enc', alg: 'RSA-OAEP-256', n, e }
-  keys.set(kid, privateKey)
+  keys.set(kid, String(privateKey.export({ format: 'pem', type: 'pkcs8' })))
   publicKeys.push(key)
   return key
 }
