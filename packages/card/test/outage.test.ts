@@ -147,6 +147,18 @@ test(`50 visitors at once, each twice at the same moment (seed ${SEED})`, async 
   judge(local, visits, prices.flat())
 }, 120_000)
 
+test(`100 payments at an acquirer that leaves calls without an answer (seed ${SEED})`, async () => {
+  await using local = await LocalCards.start({ quiet: true })
+  const happens = openTrouble(SEED)
+  const prices = openAll(local, happens, acquirer(local, 300))
+  using chaos = local.chaos({ seed: SEED, rate: 0.15, kinds: ['hang', 'hang done'] })
+  const visits: Visit[] = []
+  for (let visitor = 0; visitor < 100; visitor++)
+    visits.push(await visit(local, prices[visitor % 2] ?? [], { visitor, isLost: happens }))
+  judge(local, visits, prices.flat())
+  expect(chaos.hits).toBeGreaterThan(5)
+}, 120_000)
+
 test(`the same run catches a server that charges under a new key each time (seed ${SEED})`, async () => {
   const careless = (local: LocalCards.Sandbox): ServerEnabler => {
     const { name, charge } = acquirer(local)

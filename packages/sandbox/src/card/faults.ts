@@ -24,7 +24,17 @@ export type CardFault = AnyFault<CardFailure> & {
 }
 
 /** What chaos does to a call. */
-export type ChaosKind = 'error' | 'error done' | 'late' | 'lost' | 'outage' | 'refused' | 'twice'
+export type ChaosKind =
+  | 'error'
+  | 'error done'
+  | 'late'
+  | 'lost'
+  | 'outage'
+  | 'refused'
+  | 'twice'
+  /** Never answered, until the network stops: for callers that give up by themselves. */
+  | 'hang'
+  | 'hang done'
 
 /** What chaos is to do. */
 export type ChaosOptions = {
@@ -32,7 +42,7 @@ export type ChaosOptions = {
   seed: number
   /** The part of the calls that is struck, from 0 to 1. */
   rate: number
-  /** Default: all of them. */
+  /** Default: all that end by themselves. */
   kinds?: readonly ChaosKind[]
 }
 
@@ -50,9 +60,19 @@ const chaos: Record<ChaosKind, CardFault> = {
   outage: { fail: { status: 503 } },
   refused: { fail: 'drop' },
   twice: { twice: true },
+  hang: { fail: 'hang' },
+  'hang done': { executed: true, fail: 'hang' },
 }
 
-const chaosKinds = Object.keys(chaos) as ChaosKind[]
+const chaosKinds: readonly ChaosKind[] = [
+  'error',
+  'error done',
+  'late',
+  'lost',
+  'outage',
+  'refused',
+  'twice',
+]
 
 /** Opens the place where faults and chaos are injected. */
 export function openCardFaults() {
