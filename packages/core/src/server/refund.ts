@@ -90,7 +90,7 @@ async function make(refunding: Refunding): Promise<Refund> {
   const { kernel, payment } = refunding
   const { before, made } = await claim(refunding)
   if (made) return made
-  const end = await withdraw(kernel, payment.challengeId)
+  const end = await withdraw(kernel, payment.challengeId, refunding.key)
   if (typeof end !== 'function') {
     await putBack(refunding, before)
     throw busy(end.until)

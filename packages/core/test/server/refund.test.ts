@@ -6,7 +6,7 @@
 import { Errors, Receipt, type Refund } from '@polyrail/core'
 import { Outcome, Store } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
-import { buy, createTill, present, price, refusal, sleep, untyped } from './till.js'
+import { buy, createTill, gate, present, price, refusal, sleep, untyped } from './till.js'
 
 const deadlines = { settle: 60, lease: 120, wait: 20 }
 
@@ -160,6 +160,50 @@ describe('an owed page', () => {
     seen.push((await route(present(authorization))).status)
     await mpp.refund(receipt)
     expect(seen).toEqual([402, 402, 402])
+  })
+
+  test('is kept back from the others while one of several refunds is not known', async () => {
+    let left = 10n
+    let isLost = true
+    const { mpp, route, owe } = shop(({ id, amount = left }) => {
+      if (id === 'other') return Outcome.rejected('bad-request')
+      if (isLost) left -= amount
+      return isLost ? Outcome.indeterminate() : { reference: id, amount, left }
+    })
+    const { authorization, receipt } = await owe()
+    await failureOf(mpp.refund(receipt, { amount: 4n, id: 'lost' }))
+    await failureOf(mpp.refund(receipt, { id: 'other' }))
+    expect((await route(present(authorization))).status).toBe(402)
+    isLost = false
+    await mpp.refund(receipt, { amount: 4n, id: 'lost' })
+    expect((await route(present(authorization))).status).toBe(200)
+  })
+
+  test('is not had for money of which a slow server hears last that it went back', async () => {
+    const store = Store.memory()
+    const held = gate()
+    let left = 10n
+    const no = Outcome.rejected('bad-request')
+    const slow = shop(give, {
+      store,
+      deadlines,
+      ledger: {
+        write: async () => undefined,
+        async refund() {
+          left = 0n
+          await held.passed
+        },
+      },
+    })
+    const quick = shop((one) => (left > 0n ? give(one) : no), { store, deadlines })
+    const { authorization, receipt } = await slow.owe()
+    const first = slow.mpp.refund(receipt)
+    await sleep(150)
+    expect((await failureOf(quick.mpp.refund(receipt, { id: 'other' }))).code).toBe('bad-request')
+    expect((await quick.route(present(authorization))).status).toBe(402)
+    held.open()
+    await first
+    expect((await quick.route(present(authorization))).status).toBe(402)
   })
 
   test('of several parts is had until the last of them', async () => {

@@ -43,6 +43,8 @@ export type PaymentRecord = {
   receipt?: Receipt.Receipt | undefined
   problem?: Errors.Problem | undefined
   answer?: Answer | undefined
+  /** Refunds that are begun, and not known to have come to anything or nothing: each with who makes it. */
+  refunds?: Readonly<Record<string, string>> | undefined
 }
 
 /** Where a payment's record stands. */

@@ -5,11 +5,11 @@
  */
 import type { Kernel } from '../config.js'
 import { refuse } from './receive.js'
-import { advance, newOwner, type Lease } from './claim.js'
+import { newOwner } from './claim.js'
 import { challengeKey, type PaymentRecord } from './record.js'
 
-/** A day, the longest that a challenge lives. */
-const LONGEST = 86_400_000
+/** Seconds: a day, the longest that a challenge lives, and one for what is owed. */
+const REMEMBERED = 2 * 86_400
 
 /** What became of it: to be owed again, gone for good, or not known yet. */
 export type End = 'owed' | 'refunded' | 'unknown'
@@ -17,29 +17,56 @@ export type End = 'owed' | 'refunded' | 'unknown'
 /**
  * Has nobody served for a payment while its money goes back.
  *
+ * @param refund - The refund's own name. While another is not known yet, nobody is served, however this one ends.
  * @returns How to end it; nothing where nothing is owed. Or, while somebody is served, until when (epoch ms).
  */
 export async function withdraw(
-  kernel: Kernel,
+  { store, deadlines }: Kernel,
   challengeId: string,
+  refund: string,
 ): Promise<((end: End) => Promise<unknown>) | { until: number }> {
   const key = challengeKey(challengeId)
   const owner = newOwner()
-  const until = Date.now() + kernel.deadlines.lease
-  const stands = (await kernel.store.update(
-    key,
-    (current) => {
-      const record = current as PaymentRecord | undefined
-      return record && isOwed(record) && record.until <= Date.now()
-        ? { ...record, state: 'refunded', owner, until, problem: GIVEN_BACK }
-        : undefined
-    },
-    { ttl: (2 * LONGEST) / 1000 },
-  )) as PaymentRecord | undefined
+  const until = Date.now() + deadlines.lease
+  const change = (next: (record: PaymentRecord) => PaymentRecord | undefined) =>
+    store.update(
+      key,
+      (current) => {
+        const record = current as PaymentRecord | undefined
+        return record && isOwed(record) ? next(record) : undefined
+      },
+      { ttl: REMEMBERED },
+    ) as Promise<PaymentRecord | undefined>
+  const stands = await change((record) =>
+    record.until <= Date.now()
+      ? {
+          ...record,
+          state: 'refunded',
+          owner,
+          until,
+          problem: GIVEN_BACK,
+          refunds: { ...record.refunds, [refund]: owner },
+        }
+      : undefined,
+  )
   if (!stands || isOver(stands)) return async () => undefined
   if (stands.owner !== owner) return { until: Math.max(stands.until, Date.now() + 1000) }
-  const lease: Lease = { key, record: stands, expires: Date.now() + LONGEST, kernel }
-  return (end) => advance(lease, { ...stands, ...ENDS[end], until: 0 })
+  return (end) => change((record) => endOf(record, { refund, owner, end }))
+}
+
+/** Money that went back did so, whoever has the payment meanwhile; all else is for who made this refund last. */
+function endOf(
+  record: PaymentRecord,
+  { refund, owner, end }: { refund: string; owner: string; end: End },
+): PaymentRecord | undefined {
+  const { [refund]: maker, ...others } = record.refunds ?? {}
+  const until = record.owner === owner ? 0 : record.until
+  if (end === 'refunded') return { ...record, ...GONE, owner }
+  if (maker !== owner) return undefined
+  if (end === 'unknown') return { ...record, until }
+  return Object.keys(others).length > 0
+    ? { ...record, until, refunds: others }
+    : { ...record, state: 'settled', until, problem: undefined, refunds: undefined }
 }
 
 const GIVEN_BACK = refuse('verification-failed', {
@@ -53,8 +80,12 @@ const isOwed = ({ state, receipt }: PaymentRecord): boolean =>
 const isOver = (record: PaymentRecord): boolean =>
   ['delivered', 'refunded', 'rejected', 'released'].includes(record.state) && !isOwed(record)
 
-const ENDS: Readonly<Record<End, Partial<PaymentRecord>>> = {
-  owed: { state: 'settled', problem: undefined },
-  refunded: { receipt: undefined, attempt: undefined, answer: undefined },
-  unknown: {},
-}
+const GONE = {
+  state: 'refunded',
+  until: 0,
+  problem: GIVEN_BACK,
+  receipt: undefined,
+  attempt: undefined,
+  answer: undefined,
+  refunds: undefined,
+} as const
