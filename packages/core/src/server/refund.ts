@@ -123,7 +123,8 @@ async function claim({
     key,
     (current) => {
       before = current as RefundRecord | undefined
-      if (before && (before.refund || before.until > Date.now())) return undefined
+      const isFree = !before || (!before.refund && before.until <= Date.now())
+      if (!isFree || (before && before.amount !== amount)) return undefined
       return { amount, attempt: before?.attempt, owner, until }
     },
     { ttl: REMEMBERED },

@@ -108,6 +108,17 @@ describe('the rail', () => {
     expect(asked.map(({ isRepeated }) => isRepeated)).toEqual([false, false, false])
   })
 
+  test('is not asked for another amount under a name, and goes on with the first', async () => {
+    let calls = 0
+    const { mpp, asked, sell } = shop((one) => (calls++ ? give(one) : Outcome.indeterminate()))
+    const { receipt } = await sell()
+    await failureOf(mpp.refund(receipt, { amount: 4n }))
+    for (const amount of [5n, undefined])
+      await expect(mpp.refund(receipt, { amount })).rejects.toThrow(/of another amount/)
+    expect(await mpp.refund(receipt, { amount: 4n })).toMatchObject({ amount: 4n })
+    expect(asked.map(({ amount }) => amount)).toEqual([4n, 4n])
+  })
+
   test('whose server died meanwhile is asked again once its lease is over', async () => {
     const store = Store.memory()
     const dead = shop(() => new Promise<never>(() => undefined), { store })
