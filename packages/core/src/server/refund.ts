@@ -30,6 +30,9 @@ type RefundRecord = {
 /** Seconds for which a refund is known by its id: 400 days. */
 const REMEMBERED = 400 * 86_400
 
+/** One name, two amounts. */
+class OtherAmount extends TypeError {}
+
 /**
  * Gives the money of a payment back, or a part of it. Called again with the same `id`, it returns the same refund; one that
  * was cut short is gone on with. What the payment is still owed is not delivered any more, once all has gone back.
@@ -58,7 +61,7 @@ export async function refund(
   try {
     return await make({ kernel, method, payment, amount, id, key, owner: newOwner() })
   } catch (cause) {
-    if (isPaymentError(cause) || cause instanceof TypeError) throw cause
+    if (isPaymentError(cause) || cause instanceof OtherAmount) throw cause
     throw new PaymentError('store-unavailable', { detail: UNRECORDED }, { retryAfter: 5, cause })
   }
 }
@@ -130,7 +133,7 @@ async function claim({
     { ttl: REMEMBERED },
   )) as RefundRecord
   if (before && before.amount !== amount)
-    throw new TypeError(
+    throw new OtherAmount(
       `The refund "${id}" of this payment is of another amount. Give each refund of a payment an id of its own.`,
     )
   if (!standing.refund && standing.owner !== owner) throw busy(standing.until)

@@ -268,11 +268,14 @@ describe('the ledger', () => {
   })
 })
 
-test('a store that is down is said to be, and nothing is asked of the rail', async () => {
+test.each([
+  ['is down', new Error('down')],
+  ['cannot be reached by fetch', new TypeError('fetch failed')],
+])('a store that %s is said to be, and nothing is asked of the rail', async (_, failure) => {
   const memory = Store.memory()
   let isDown = false
   const update: typeof memory.update = (...call) =>
-    isDown ? Promise.reject(new Error('down')) : memory.update(...call)
+    isDown ? Promise.reject(failure) : memory.update(...call)
   const { mpp, asked, sell } = shop(give, { store: { ...memory, update } })
   const { receipt } = await sell()
   isDown = true
