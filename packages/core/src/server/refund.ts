@@ -25,10 +25,14 @@ type RefundRecord = {
   attempt?: unknown
   /** Once it is made. */
   refund?: Refund
+  /** True once it came to nothing: as if nobody had asked. */
+  isVoid?: boolean
 }
 
 /** Seconds for which a refund is known by its id: 400 days. */
 const REMEMBERED = 400 * 86_400
+/** Seconds for which one that came to nothing is in the way of nobody. */
+const FORGOTTEN = 60
 
 /** One name, two amounts. */
 class OtherAmount extends TypeError {}
@@ -107,7 +111,7 @@ async function make(refunding: Refunding): Promise<Refund> {
   }
   await enter(refunding, answer)
   await end(answer.left > 0n ? 'owed' : 'refunded')
-  await write(refunding, { refund: answer })
+  await keep(refunding, answer)
   kernel.events.emit('refunded', () => ({ payment, refund: answer }))
   return answer
 }
@@ -125,7 +129,8 @@ async function claim({
   const standing = (await kernel.store.update(
     key,
     (current) => {
-      before = current as RefundRecord | undefined
+      const record = current as RefundRecord | undefined
+      before = record?.isVoid ? undefined : record
       const isFree = !before || (!before.refund && before.until <= Date.now())
       if (!isFree || (before && before.amount !== amount)) return undefined
       return { amount, attempt: before?.attempt, owner, until }
@@ -184,22 +189,26 @@ async function enter({ kernel, payment }: Refunding, { reference, amount }: Refu
   }
 }
 
-const write = (
-  { kernel, key, amount, owner }: Refunding,
-  more: Partial<RefundRecord>,
-): Promise<void> => {
-  const record: RefundRecord = { amount, owner, until: 0, ...more }
+/** Whoever has it by now: money that went back did so. */
+const keep = ({ kernel, key, amount, owner }: Refunding, refund: Refund): Promise<void> => {
+  const record: RefundRecord = { amount, owner, until: 0, refund }
   return kernel.store.set(key, record, { ttl: REMEMBERED })
 }
 
-/** For the next call: as it was, or as if nobody had asked. */
+/** For the next call: as it was, or as if nobody had asked. What another call has taken over is that one's. */
 const putBack = (
-  refunding: Refunding,
+  { kernel, key, amount, owner }: Refunding,
   known: Pick<RefundRecord, 'attempt'> | undefined,
-): Promise<void> =>
-  known
-    ? write(refunding, { attempt: known.attempt })
-    : refunding.kernel.store.delete(refunding.key)
+): Promise<unknown> => {
+  const next: RefundRecord = known
+    ? { amount, owner, until: 0, attempt: known.attempt }
+    : { amount, owner, until: 0, isVoid: true }
+  return kernel.store.update(
+    key,
+    (current) => ((current as RefundRecord | undefined)?.owner === owner ? next : undefined),
+    { ttl: known ? REMEMBERED : FORGOTTEN },
+  )
+}
 
 const busy = (until: number): PaymentError => {
   const detail = 'The payment is in use: its visitor is served, or another call gives it back.'

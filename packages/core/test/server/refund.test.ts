@@ -124,9 +124,11 @@ describe('the rail', () => {
     const dead = shop(() => new Promise<never>(() => undefined), { store })
     const { receipt } = await dead.sell()
     const alive = shop(give, { store, deadlines })
-    const set: typeof store.set = () => new Promise(() => undefined)
-    const dying = shop(() => new Promise<never>(() => undefined), {
-      store: { ...store, set },
+    let isDead = false
+    const update: typeof store.update = (...call) =>
+      isDead ? new Promise(() => undefined) : store.update(...call)
+    const dying = shop(() => ((isDead = true), new Promise<never>(() => undefined)), {
+      store: { ...store, update },
       deadlines,
     })
     void dying.mpp.refund(receipt)
@@ -136,6 +138,33 @@ describe('the rail', () => {
     await alive.mpp.refund(receipt)
     expect(alive.asked.map(({ isRepeated }) => isRepeated)).toEqual([true])
   })
+})
+
+test('a call that was slow does not forget a refund that another has made since', async () => {
+  const store = Store.memory()
+  let isAsleep = false
+  const held = gate()
+  const waiting = async <done>(go: () => Promise<done>) => {
+    if (isAsleep) await held.passed
+    return go()
+  }
+  const slow = shop(() => ((isAsleep = true), Outcome.unsettled()), {
+    store: {
+      ...store,
+      update: (...call) => waiting(() => store.update(...call)),
+      delete: (key) => waiting(() => store.delete(key)),
+    },
+    deadlines,
+  })
+  const quick = shop(give, { store, deadlines })
+  const { receipt } = await quick.sell()
+  const first = failureOf(slow.mpp.refund(receipt))
+  await sleep(150)
+  await quick.mpp.refund(receipt)
+  held.open()
+  expect((await first).code).toBe('settlement-unavailable')
+  await quick.mpp.refund(receipt)
+  expect(quick.asked).toHaveLength(1)
 })
 
 describe('an owed page', () => {
