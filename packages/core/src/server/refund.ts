@@ -106,7 +106,7 @@ async function make(refunding: Refunding): Promise<Refund> {
   if ('status' in answer) {
     const isUnknown = answer.status === 'indeterminate'
     await end(isUnknown ? 'unknown' : 'owed')
-    await putBack(refunding, isUnknown ? { attempt: answer.attempt } : undefined)
+    await putBack(refunding, isUnknown ? { attempt: answer.attempt ?? before?.attempt } : undefined)
     throw errorOf(answer)
   }
   await enter(refunding, answer)
@@ -164,14 +164,16 @@ async function ask(
       ),
     )
   } catch (cause) {
-    return { status: 'indeterminate', attempt: before?.attempt, cause }
+    return { status: 'indeterminate', cause }
   }
 }
 
+const UNMOVED: ReadonlySet<unknown> = new Set(['rejected', 'unsettled', 'indeterminate'])
+
 /** Who answers nonsense may have given money back before. */
 function read(answer: Refund | Unmoved | undefined): Refund | Unmoved {
-  if (answer && 'status' in answer) return answer
-  const { reference, amount, left } = answer ?? {}
+  if (answer && 'status' in answer && UNMOVED.has(answer.status)) return answer
+  const { reference, amount, left } = (answer ?? {}) as Partial<Refund>
   if (typeof reference === 'string' && typeof amount === 'bigint' && typeof left === 'bigint')
     return { reference, amount, left }
   const cause = new TypeError('refund() must return { reference, amount, left } or an outcome.')

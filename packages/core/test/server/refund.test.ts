@@ -84,6 +84,7 @@ describe('the rail', () => {
     ['does not know', () => Outcome.indeterminate({ attempt: 'a1', retryAfter: 7 })],
     ['answers nonsense', () => untyped<Answer>({ reference: 'back' })],
     ['answers nothing', () => untyped<Answer>(undefined)],
+    ['answers in its network’s words', () => untyped<Answer>({ id: 're_1', status: 'succeeded' })],
   ])('that %s is asked again, and told so', async (_, fail) => {
     let calls = 0
     const { mpp, asked, sell } = shop((one) => (++calls === 1 ? fail() : give(one)), { deadlines })
@@ -92,6 +93,16 @@ describe('the rail', () => {
     expect(await mpp.refund(receipt)).toMatchObject({ left: 0n })
     expect(asked.map(({ isRepeated }) => isRepeated)).toEqual([false, true])
     if (_ === 'does not know') expect(asked[1]?.attempt).toBe('a1')
+  })
+
+  test('is told what it told first, however often it does not know after that', async () => {
+    let calls = 0
+    const unknown = [Outcome.indeterminate({ attempt: 'a1' }), Outcome.indeterminate()]
+    const { mpp, asked, sell } = shop((one) => unknown[calls++] ?? give(one))
+    const { receipt } = await sell()
+    for (const _ of unknown) await failureOf(mpp.refund(receipt))
+    await mpp.refund(receipt)
+    expect(asked.map(({ attempt }) => attempt)).toEqual([undefined, 'a1', 'a1'])
   })
 
   test('that says no is not asked for what it did before', async () => {
