@@ -95,12 +95,16 @@ type Refunding = {
 
 async function make(refunding: Refunding): Promise<Refund> {
   const { kernel, payment } = refunding
-  const { before, made } = await claim(refunding)
+  const { before, made, until } = await claim(refunding)
   if (made) return made
   const end = await withdraw(kernel, payment.challengeId, refunding.key)
   if (typeof end !== 'function') {
     await putBack(refunding, before)
     throw busy(end.until)
+  }
+  if (!(await hasTime(refunding, until))) {
+    await end(before ? 'unknown' : 'owed')
+    throw busy(Date.now())
   }
   const answer = await ask(refunding, before)
   if ('status' in answer) {
@@ -117,13 +121,11 @@ async function make(refunding: Refunding): Promise<Refund> {
 }
 
 /** Gets the refund for this call alone. */
-async function claim({
-  kernel,
-  amount,
-  id,
-  key,
-  owner,
-}: Refunding): Promise<{ before: RefundRecord | undefined; made: Refund | undefined }> {
+async function claim({ kernel, amount, id, key, owner }: Refunding): Promise<{
+  before: RefundRecord | undefined
+  made: Refund | undefined
+  until: number
+}> {
   const until = Date.now() + kernel.deadlines.lease
   let before: RefundRecord | undefined
   const standing = (await kernel.store.update(
@@ -142,7 +144,22 @@ async function claim({
       `The refund "${id}" of this payment is of another amount. Give each refund of a payment an id of its own.`,
     )
   if (!standing.refund && standing.owner !== owner) throw busy(standing.until)
-  return { before, made: standing.refund }
+  return { before, made: standing.refund, until }
+}
+
+/** A call that slept must not ask the rail as the first, where another has the refund by then. */
+async function hasTime({ kernel, key, owner }: Refunding, until: number): Promise<boolean> {
+  const { lease, settle } = kernel.deadlines
+  if (until - Date.now() > settle) return true
+  const standing = await kernel.store.update(
+    key,
+    (current) => {
+      const record = current as RefundRecord | undefined
+      return record?.owner === owner ? { ...record, until: Date.now() + lease } : undefined
+    },
+    { ttl: REMEMBERED },
+  )
+  return (standing as RefundRecord | undefined)?.owner === owner
 }
 
 async function ask(

@@ -178,6 +178,25 @@ test('a call that was slow does not forget a refund that another has made since'
   expect(quick.asked).toHaveLength(1)
 })
 
+test('a call that slept before it asked leaves the rail to whoever asks it by then', async () => {
+  const store = Store.memory()
+  const held = gate()
+  const update: typeof store.update = async (key, ...change) => {
+    if (key.startsWith('mpp:challenge:')) await held.passed
+    return store.update(key, ...change)
+  }
+  const slow = shop(give, { store: { ...store, update }, deadlines })
+  const quick = shop(give, { store, deadlines })
+  const { authorization, receipt } = await quick.owe()
+  const first = failureOf(slow.mpp.refund(receipt, { amount: 4n }))
+  await sleep(150)
+  await quick.mpp.refund(receipt, { amount: 4n })
+  held.open()
+  expect((await first).code).toBe('payment-in-progress')
+  expect([slow.asked, quick.asked.length]).toEqual([[], 1])
+  expect((await quick.route(present(authorization))).status).toBe(200)
+})
+
 describe('an owed page', () => {
   test('is had no more once all went back', async () => {
     const { mpp, route, owe } = shop()
