@@ -110,7 +110,8 @@ export async function deliverHeld(
   const verdict = await held.capture(isFlow ? undefined : keep(made))
   if (verdict.status === 'paid')
     return deliver(verdict, () => (isFlow ? flowing(made) : toResponse(made)))
-  if (isFlow) await made.cancel(new Error('The payment could not be taken.'))
+  // Its source is the application's: whether and when it ends is not for the visitor to wait for.
+  if (isFlow) void made.cancel(new Error('The payment could not be taken.')).catch(() => undefined)
   return verdict.reply
 }
 

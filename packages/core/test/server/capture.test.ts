@@ -219,9 +219,13 @@ describe('a capture', () => {
     expect(await response.text()).toBe('more than ten bytes')
   })
 
-  test('that fails ends a stream that nobody gets', async () => {
+  test.each([
+    ['', () => undefined],
+    [', though its end fails', () => Promise.reject(new Error('no end'))],
+    [', though it never ends', () => new Promise<never>(() => undefined)],
+  ])('that fails ends a stream that nobody gets%s', async (_, end) => {
     const { mpp } = shop({ capture: () => Outcome.indeterminate() })
-    const cancel = vi.fn()
+    const cancel = vi.fn(end)
     const source = new ReadableStream({ cancel })
     const headers = { 'content-type': 'text/event-stream' }
     const { response } = await buy(mpp.charge(later)(() => new Response(source, { headers })))
