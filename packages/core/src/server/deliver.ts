@@ -123,6 +123,9 @@ async function prepare(
   const stop = keepLease(lease)
   try {
     const response = await application()
+    // `Response.error()`, or an upgrade: nobody could be given it with a receipt, nor a second time.
+    if (response.status < 200)
+      throw new TypeError(`An answer of status ${response.status} cannot be paid for.`)
     const isGood = response.status < 400
     return isGood ? await readAnswer(response, lease.kernel.maxAnswerBytes) : response
   } catch (cause) {

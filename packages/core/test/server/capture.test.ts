@@ -133,6 +133,13 @@ describe('a page that fails', () => {
       expect(Receipt.fromResponse(again)?.reference).toBe('taken before')
   })
 
+  test('and is no answer at all costs nothing', async () => {
+    const { mpp, asked } = shop()
+    const route = mpp.charge(later)(() => Response.error())
+    await expect(buy(route)).rejects.toThrow(/cannot be paid for/)
+    expect(asked).toEqual(['settle after', 'cancel'])
+  })
+
   test('and whose cancel throws or hangs is still the application’s answer', async () => {
     for (const cancel of [
       () => Promise.reject(new Error('no')),
