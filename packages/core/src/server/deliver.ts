@@ -9,9 +9,10 @@ import { keepLease } from './lease.js'
 import { describe, type HeldVisit, type PaidVisit } from './serve.js'
 import { flowing, keep, readAnswer, replay, type Flow } from './steps/answer.js'
 import { advance } from './steps/claim.js'
+import { refuseHeld } from './steps/conclude.js'
 import { tryEnter } from './steps/enter.js'
 import { delivered, owed, type PaymentRecord } from './steps/record.js'
-import { addHeaders, attachReceipt, type Carrier } from './steps/respond.js'
+import { addHeaders, attachReceipt, replyWith, type Carrier } from './steps/respond.js'
 import { passOn } from './stream.js'
 import { isResponse, toResponse, type Reply } from './transport.js'
 
@@ -84,12 +85,23 @@ export async function deliver(
       return passOn(read, deadlines.lease / 2, (broken) => endStream(visit, stop, broken))
     await stop()
     await close(visit, isResponse(read) ? owed(lease.record) : delivered(lease.record, keep(read)))
-    return read
+    return isResponse(read) ? read : ((await refusalOfRefunded(visit)) ?? read)
   } catch (cause) {
     await stop()
     await close(visit, owed(lease.record), cause)
     throw cause
   }
+}
+
+/** Who lost the payment meanwhile, to another server or to a refund: for money that went back nobody is served. */
+async function refusalOfRefunded({ bound, lease, inbound }: PaidVisit): Promise<Reply | undefined> {
+  const { key, kernel, record } = lease
+  if (record.state === 'delivered') return undefined
+  // A store that is down must not cost the visitor the answer.
+  const standing = (await kernel.store.get(key).catch(() => undefined)) as PaymentRecord | undefined
+  if (standing?.state !== 'refunded') return undefined
+  const { reply } = await replyWith([bound.offer], refuseHeld(), { inbound, body: undefined })
+  return reply
 }
 
 /**

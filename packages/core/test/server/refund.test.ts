@@ -276,6 +276,29 @@ describe('an owed page', () => {
     expect((await quick.route(present(authorization))).status).toBe(402)
   })
 
+  test('is not had where it was made too slowly, and its money went back meanwhile', async () => {
+    const store = Store.memory()
+    const held = gate()
+    let isAsleep = false
+    const update: typeof store.update = (...call) =>
+      isAsleep ? Promise.reject(new Error('asleep')) : store.update(...call)
+    const slow = shop(give, { store: { ...store, update }, deadlines })
+    const quick = shop(give, { store, deadlines })
+    const { authorization, receipt } = await quick.owe()
+    const route = slow.mpp.charge(price)(async () => {
+      isAsleep = true
+      await held.passed
+      isAsleep = false
+      return new Response('page')
+    })
+    const answering = route(present(authorization))
+    await sleep(200)
+    await quick.mpp.refund(receipt)
+    held.open()
+    expect(await refusal(await answering)).toEqual([409, 'payment-in-progress'])
+    expect((await route(present(authorization))).status).toBe(402)
+  })
+
   test('of several parts is had until the last of them', async () => {
     let left = 10n
     const { mpp, route, owe } = shop(({ amount = left }) => {
