@@ -186,6 +186,25 @@ describe('a capture', () => {
     }
   })
 
+  test('has its own time, whatever the proof’s second look took', async () => {
+    let calls = 0
+    const signals: boolean[] = []
+    const { mpp } = shop(
+      {
+        validate: () => (calls ? new Promise<never>(() => undefined) : undefined),
+        capture({ signal }) {
+          signals.push(signal.aborted)
+          return calls++ ? Outcome.settled({ reference: 'taken' }) : Outcome.indeterminate()
+        },
+      },
+      { deadlines },
+    )
+    const route = mpp.charge(later)(() => new Response('page'))
+    const { authorization } = await buy(route)
+    expect((await route(present(authorization))).status).toBe(200)
+    expect(signals).toEqual([false, false])
+  })
+
   test('is not made for a page whose server lost the payment to another', async () => {
     const store = Store.memory()
     let isAsleep = false

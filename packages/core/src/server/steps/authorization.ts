@@ -51,6 +51,7 @@ async function ask(
 ): Promise<Outcome> {
   const { kernel, method } = bound.offer
   presentation.attempt = lease.record.attempt
+  presentation.renew()
   try {
     const asking = async () =>
       normalize(await method[what]?.(presentation as Presentation & { attempt: unknown }), bound)

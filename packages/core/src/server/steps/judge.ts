@@ -52,6 +52,11 @@ export class Presentation implements Presented {
     return this.offer.options.capture ?? 'before'
   }
 
+  /** Before another hook is asked: what came too late for one before must not stop it. */
+  renew(): void {
+    this.controller = undefined
+  }
+
   abort(): void {
     ;(this.controller ??= new AbortController()).abort()
   }

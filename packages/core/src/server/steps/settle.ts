@@ -124,6 +124,7 @@ async function inquire(bound: Bound, presentation: Presentation, lease: Lease): 
   if (method.oneHook && !method.reconcile) return askAgain(bound, presentation, lease)
   if (!method.reconcile) return { status: 'indeterminate', attempt: lease.record.attempt }
   presentation.attempt = lease.record.attempt
+  presentation.renew()
   try {
     return await race(
       kernel.deadlines.settle,
