@@ -221,6 +221,13 @@ describe('over Connect', () => {
     expect((platform['usd'] ?? 0n) - (local.balance()['usd'] ?? 0n)).toBe(31n)
   })
 
+  test('a platform that takes no fee gives none back', async () => {
+    const { shop, receipt } = await sell(
+      open({ transferData: { destination: seller.id }, applicationFeeAmount: 0n }),
+    )
+    expect(await shop.mpp.refund(receipt)).toMatchObject({ amount: 50n, left: 0n })
+  })
+
   test('a payment in the name of a connected account is found there, also when its note is gone', async () => {
     const { shop, receipt } = await sell(open({ stripeAccount: seller.id }))
     expect(await shop.mpp.refund(receipt, { amount: 10n })).toMatchObject({ left: 40n })

@@ -88,7 +88,8 @@ async function create(
       ...(amount !== undefined && { amount: Number(amount) }),
       // What others got of the payment comes back with it.
       ...(intent.transfer_data != null && { reverse_transfer: true }),
-      ...(intent.application_fee_amount != null && { refund_application_fee: true }),
+      // Of a fee of 0 Stripe says that there is none.
+      ...(intent.application_fee_amount && { refund_application_fee: true }),
       metadata: { challenge_id: payment.challengeId, mpp_refund: id },
     },
     asking,
