@@ -23,7 +23,7 @@ type PartOf<made> = made extends (...parts: readonly (infer part)[]) => Core.Han
 
 /** A payment server of core, with guards of a framework in place of payment handlers. */
 export type Adapted<mpp, guard> = {
-  readonly [key in keyof mpp]: key extends 'realm' | 'on'
+  readonly [key in keyof mpp]: key extends 'realm' | 'on' | 'refund'
     ? mpp[key]
     : key extends 'compose'
       ? (...parts: readonly (Priced | PartOf<mpp[key]>)[]) => guard
@@ -56,7 +56,7 @@ export function adapt<guard extends Priced>(guard: (at: At) => guard): Adapter<g
       const resolve = core['compose'] as (part: Named) => Core.Handler
       const made: Record<string, unknown> = {}
       for (const [key, value] of Object.entries(core)) {
-        if (key === 'realm' || key === 'on') made[key] = value
+        if (SAME.has(key)) made[key] = value
         else if (key === 'compose')
           made[key] = (...parts: readonly Part[]) =>
             price((scope) => compose(...parts.map((part) => handlerOf(part, scope, resolve))))
@@ -67,6 +67,9 @@ export function adapt<guard extends Priced>(guard: (at: At) => guard): Adapter<g
     },
   }
 }
+
+/** What has nothing to do with routes. */
+const SAME: ReadonlySet<string> = new Set(['realm', 'on', 'refund'])
 
 type Options = Record<string, unknown>
 type Charge = (options: Options) => Core.Handler

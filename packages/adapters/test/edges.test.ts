@@ -9,7 +9,7 @@ import { Mpp as Fast } from '@polyrail/adapters/fastify'
 import { Mpp as Honoed } from '@polyrail/adapters/hono'
 import { Mpp as Nexting } from '@polyrail/adapters/next'
 import { Mpp as Noding } from '@polyrail/adapters/node'
-import { Challenge, Receipt } from '@polyrail/core'
+import { Challenge, Receipt, type Refund } from '@polyrail/core'
 import { Mpp as Core } from '@polyrail/core/server'
 import { Elysia } from 'elysia'
 import express from 'express'
@@ -67,6 +67,22 @@ describe.each([
     const mpp = create(createShop().config)
     expect(mpp.realm).toBe('api.example.com')
     expect(mpp.on('settled', () => undefined)).toBeTypeOf('function')
+  })
+
+  test('gives money back as the server does', async () => {
+    const hooks = {
+      replayKey: () => 'proof',
+      settle: async () => ({ reference: 'paid' }),
+      refund: async ({ amount = 10n }: Refund.Asked) => ({
+        reference: 'back',
+        amount,
+        left: 10n - amount,
+      }),
+    }
+    const mpp = create(createShop({ hooks }).config)
+    const payment = { method: 'points', reference: 'paid', challengeId: 'c1' }
+    expect(await mpp.refund(payment, { amount: 4n })).toMatchObject({ amount: 4n, left: 6n })
+    await expect(mpp.refund('no receipt')).rejects.toThrow(TypeError)
   })
 })
 

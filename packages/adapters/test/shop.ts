@@ -1,4 +1,5 @@
 /** The shop that every framework builds: its rails, its books, and what the tests do to it from outside. */
+import type { Refund } from '@polyrail/core'
 import { Method, Store, type Outcome } from '@polyrail/core/server'
 import type { AddressInfo, Server as NetServer } from 'node:net'
 import { z } from 'zod'
@@ -22,6 +23,7 @@ type Setting = {
     reconcile?(presented: Presented): Promise<Outcome.Outcome>
     capture?(presented: Presented): Promise<Outcome.Outcome>
     cancel?(presented: Presented): Promise<Outcome.Outcome>
+    refund?(asked: Refund.Asked): Promise<Refund.Refund>
     defaults?: { capture: 'before' | 'after' }
   }
   store?: Store.Store
