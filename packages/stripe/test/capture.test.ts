@@ -194,6 +194,19 @@ test('an authorization that has ended meanwhile gives no page away', async () =>
   expect([last()?.status, captured()]).toEqual(['canceled', 0])
 })
 
+test('an authorization of which a part was captured by hand gives no page away', async () => {
+  const shop = open({
+    async page() {
+      await connect(local).paymentIntents.capture(last()?.id ?? '', { amount_to_capture: 10 })
+      return Response.json({})
+    },
+  })
+  const { answer } = await buy(local, shop)
+  expect([answer.status, answer.headers.has('payment-receipt')]).toEqual([503, false])
+  const [unknown] = shop.told.filter(({ name }) => name === 'indeterminate')
+  expect(String(unknown?.cause)).toMatch(/only 10 of 50 was captured/)
+})
+
 test('a lost authorization is found again, and captured for the page', async () => {
   using _ = local.fault(lost)
   const shop = open()

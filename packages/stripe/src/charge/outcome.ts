@@ -36,10 +36,7 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
     })
   switch (status) {
     case 'succeeded':
-      return Outcome.settled({
-        reference: id,
-        ...(order.externalId !== undefined && { receipt: { externalId: order.externalId } }),
-      })
+      return judgeReceived(intent, order)
     case 'processing':
       return Outcome.indeterminate({ attempt: { intent: id }, retryAfter: 5 })
     case 'requires_capture':
@@ -53,6 +50,21 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
     default:
       return { status: 'open', id, verdict: declined('The payment method cannot be charged.') }
   }
+}
+
+/** Whose operator captured a part by hand has neither the price nor nothing: it is theirs to give back. */
+function judgeReceived({ id, amount, amount_received }: Intent, order: Order): Outcome.Outcome {
+  const received = amount_received ?? amount
+  if (received < amount)
+    return Outcome.indeterminate({
+      attempt: { intent: id },
+      retryAfter: 60,
+      cause: new Error(`Of the PaymentIntent ${id} only ${received} of ${amount} was captured.`),
+    })
+  return Outcome.settled({
+    reference: id,
+    ...(order.externalId !== undefined && { receipt: { externalId: order.externalId } }),
+  })
 }
 
 /** What is said where Stripe has had the key before, for an attempt that this store knows nothing of. */
