@@ -110,7 +110,8 @@ async function make(refunding: Refunding): Promise<Refund> {
   if ('status' in answer) {
     const isUnknown = answer.status === 'indeterminate'
     await end(isUnknown ? 'unknown' : 'owed')
-    await putBack(refunding, isUnknown ? { attempt: answer.attempt ?? before?.attempt } : undefined)
+    // What may have been made stays so: a receipt that names another challenge is refused too.
+    await putBack(refunding, isUnknown ? { attempt: answer.attempt ?? before?.attempt } : before)
     throw errorOf(answer)
   }
   await enter(refunding, answer)

@@ -119,6 +119,23 @@ describe('the rail', () => {
     expect(asked.map(({ isRepeated }) => isRepeated)).toEqual([false, false, false])
   })
 
+  test('is told that it may have made a refund, whatever a wrong receipt was told meanwhile', async () => {
+    let calls = 0
+    const { mpp, asked, sell } = shop((one) =>
+      one.payment.challengeId === 'another'
+        ? Outcome.rejected('bad-request')
+        : calls++
+          ? give(one)
+          : Outcome.indeterminate({ attempt: 'a1' }),
+    )
+    const { receipt } = await sell()
+    await failureOf(mpp.refund(receipt))
+    await failureOf(mpp.refund({ ...receipt, challengeId: 'another' }))
+    await mpp.refund(receipt)
+    expect(asked.map(({ isRepeated }) => isRepeated)).toEqual([false, true, true])
+    expect(asked.at(-1)?.attempt).toBe('a1')
+  })
+
   test('is not asked for another amount under a name, and goes on with the first', async () => {
     let calls = 0
     const { mpp, asked, sell } = shop((one) => (calls++ ? give(one) : Outcome.indeterminate()))
