@@ -91,6 +91,32 @@ export const held: readonly Mutant[] = [
     seams: refundingAnew,
   },
   {
+    id: 'held/back-for-another',
+    breaks:
+      'The rail gives money back by its reference alone, whatever challenge the receipt names.',
+    threats: [19],
+    caughtBy: ['refund/of-this-payment'],
+    seams: () => {
+      const challenges = new Map<string, string>()
+      return {
+        method: (real) => ({
+          ...real,
+          settle: async (presented) => {
+            const outcome = await real.settle(presented)
+            if ('reference' in outcome) challenges.set(outcome.reference, presented.challenge.id)
+            return outcome
+          },
+          refund: async (asked) => {
+            const { payment } = asked
+            const challengeId = challenges.get(payment.reference) ?? payment.challengeId
+            const own = { ...asked, payment: { ...payment, challengeId } }
+            return (await real.refund?.(own)) ?? Outcome.unsettled()
+          },
+        }),
+      }
+    },
+  },
+  {
     id: 'held/back-and-served',
     breaks: 'Money goes back and the page is still owed.',
     threats: [11, 19],

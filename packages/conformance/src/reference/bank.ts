@@ -65,7 +65,8 @@ export function createBank() {
   }
 }
 
-type Order = { from: string; to: string; amount: bigint; memo: string }
+/** `about` is what the customer says that it is for. */
+type Order = { from: string; to: string; amount: bigint; memo: string; about?: string }
 type Move = (order: Order) => string
 type Network = ReturnType<typeof createNetwork>
 

@@ -84,9 +84,10 @@ function createServer(bank: Bank) {
     // The signature names the challenge, so the order dies with it.
     replayKey: (presented) => ({ key: memoOf(presented), ttl: 900 }),
     payer: ({ credential }) => credential.payload.payer,
-    async settle({ challenge: { request }, credential: { payload }, validated, capture }) {
+    async settle({ challenge: { id, request }, credential: { payload }, validated, capture }) {
       const amount = BigInt(request.amount)
-      const order = { from: payload.payer, to: request.recipient, amount, memo: validated.memo }
+      const { memo } = validated
+      const order = { from: payload.payer, to: request.recipient, amount, memo, about: id }
       if (capture !== 'after') return { reference: await bank.transfer(order) }
       await bank.hold(order)
       return Outcome.authorized()
@@ -114,9 +115,10 @@ function createServer(bank: Bank) {
 }
 
 async function refund(bank: Bank, asked: Refund.Asked): Promise<Refund.Refund | Outcome.Unmoved> {
-  const { reference } = asked.payment
+  const { reference, challengeId } = asked.payment
   const { order, back } = bank.look(reference) ?? {}
-  if (!order) return Outcome.rejected('verification-failed', { detail: 'No such order.' })
+  if (order?.about !== challengeId)
+    return Outcome.rejected('verification-failed', { detail: 'This payment is of no such order.' })
   const memo = `back/${reference}/${asked.id}`
   const made = await bank.find(memo)
   const left = order.amount - (back ?? 0n)

@@ -33,6 +33,27 @@ export const refund: readonly Case<Bench>[] = [
     },
   },
   {
+    id: 'refund/of-this-payment',
+    requirements: [],
+    threats: [19],
+    title: 'a receipt that is put together of two gives nothing back, and the right one still does',
+    needs: ['refunds'],
+    async run({ open, rail }) {
+      const site = open()
+      await buy(site)
+      const other = receiptOf(site)
+      await buy(site)
+      const receipt = receiptOf(site)
+      const before = await refunded(rail)
+      const forged = { ...receipt, challengeId: other.challengeId }
+      const made = await site.refund(forged).catch(() => undefined)
+      must(made === undefined, 'the money of one payment goes back for another')
+      must((await refunded(rail)) === before, 'the money of one payment goes back for another')
+      await site.refund(receipt)
+      must((await refunded(rail)) - before === 1, 'a payment cannot be given back any more')
+    },
+  },
+  {
     id: 'refund/owed-page',
     requirements: [],
     threats: [11, 19],
