@@ -1,0 +1,84 @@
+/**
+ * Drives a transaction into a ledger: sends it as often as it takes, and says what is certain of it.
+ *
+ * @module
+ */
+import { xdr } from '@stellar/stellar-sdk/base'
+import type { Network, Sent } from '../network.js'
+import { pause, watch, type Fate, type Underway } from './watch.js'
+
+/** A signed transaction as XDR, and by what it is found. */
+export type Ready = Underway & { raw: string }
+
+/** What came of it. */
+export type Driven =
+  /** It was sent, or may have been. */
+  | { status: 'sent'; fate: Fate }
+  /** It was never taken, and the network says why: `txBadSeq` and the like. */
+  | { status: 'invalid'; code: string }
+  /** It was never taken: nobody was there, or nobody had room for it. */
+  | { status: 'unsent'; cause: unknown }
+
+/** Milliseconds before it is sent again, which grow up to the last. */
+const PAUSES = [50, 100, 200, 400] as const
+
+/**
+ * Sends a transaction until it is taken, then waits for what becomes of it. The same bytes may be sent any number of times.
+ *
+ * @param options.mayBeSent - True when it may have been sent before.
+ */
+export async function drive(
+  ready: Ready,
+  { network, signal }: { network: Network; signal: AbortSignal },
+  { mayBeSent = false } = {},
+): Promise<Driven> {
+  for (let turn = 0, isOut = mayBeSent; ; turn++) {
+    if (signal.aborted) return giveUp(isOut)
+    const sent = await network.send(ready.raw, { signal })
+    isOut ||= sent.status === 'pending' || sent.status === 'unknown'
+    const driven = isOut ? await follow(sent, ready, { network, signal }) : endOf(sent)
+    if (driven) return driven
+    if (Date.now() / 1000 > ready.maxTime) return giveUp(isOut)
+    await pause(PAUSES[turn] ?? 800, signal)
+  }
+}
+
+/** What an answer means when nothing was sent before. */
+function endOf(sent: Sent): Driven | undefined {
+  if (sent.status === 'invalid') return { status: 'invalid', code: codeOf(sent) }
+  return sent.status === 'unreached' ? { status: 'unsent', cause: sent.cause } : undefined
+}
+
+/** What an answer means when something may have been sent: a refusal may come of that. */
+async function follow(
+  { status }: Sent,
+  ready: Ready,
+  { network, signal }: { network: Network; signal: AbortSignal },
+): Promise<Driven | undefined> {
+  const isKnown = status === 'pending' || status === 'invalid'
+  const fate = isKnown ? await watch(ready, network, signal) : await look(ready, network, signal)
+  return fate && { status: 'sent', fate }
+}
+
+const giveUp = (isOut: boolean): Driven =>
+  isOut
+    ? { status: 'sent', fate: 'unknown' }
+    : { status: 'unsent', cause: new Error('The Stellar node had no room for the transaction.') }
+
+async function look(
+  { hash, maxTime }: Underway,
+  network: Network,
+  signal: AbortSignal,
+): Promise<Fate | undefined> {
+  const found = await network.find(hash, { signal }).catch(() => undefined)
+  if (found === undefined) return undefined
+  if (found.status !== 'NOT_FOUND') return found
+  return found.closeTime > maxTime ? 'void' : undefined
+}
+
+/** Why the network does not take a transaction; of a fee bump, why not what is inside it. */
+function codeOf({ result }: Extract<Sent, { status: 'invalid' }>): string {
+  if (result === undefined) return 'txMalformed'
+  const read = xdr.TransactionResult.fromXdr(result, 'base64').result
+  return read.type === 'txFeeBumpInnerFailed' ? read.innerResultPair.result.result.type : read.type
+}

@@ -1,0 +1,149 @@
+/**
+ * Gathers what a credential is judged by.
+ *
+ * @module
+ */
+import { Errors, type Method } from '@polyrail/core'
+import type { xdr } from '@stellar/stellar-sdk/base'
+import { kindOf } from '../address.js'
+import { BID } from '../constants.js'
+import type { Found, Network } from '../network.js'
+import { readAccount } from './account.js'
+import { readApplied as readEvents, readSimulated } from './effects.js'
+import type { charge, Payload } from './method.js'
+import type { Sponsor } from './sponsor.js'
+import { rebuild } from './rebuild.js'
+import { pause } from './watch.js'
+import { bindingOf, bytesOf, isSignedBy, read, readApplied, type Signed } from './transaction.js'
+
+/** What trying a transaction out came to. */
+export type Trial = {
+  isGood: boolean
+  events: readonly xdr.ContractEvent[]
+  /** Stroops of its resources. */
+  resourceFee: bigint
+  /** Its resources, as XDR. */
+  transactionData: string
+}
+
+/** All that `judge` may look at, beside the challenge. */
+export type Evidence =
+  | {
+      type: 'transaction'
+      /** The transaction, when it can be read. */
+      signed: Signed | undefined
+      trial: Trial | undefined
+      /** Whose signatures count for the account that sends it. */
+      signers: readonly string[]
+      /** The network's latest. */
+      ledger: number
+      /** Epoch seconds. */
+      now: number
+    }
+  | {
+      type: 'hash'
+      /** As it was presented, in lower case. */
+      hash: string
+      found: Found
+      applied: ReturnType<typeof readApplied>
+      events: readonly xdr.ContractEvent[]
+      /** Whether the payer says that this hash is for this challenge; undefined where nobody says so. */
+      isSigned: boolean | undefined
+    }
+
+type Presented = Pick<Method.Presented<typeof charge>, 'challenge' | 'credential' | 'signal'>
+type Context = { network: Network; sponsor: Sponsor | undefined }
+
+/**
+ * Reads what was signed, and asks the network what only the network knows.
+ *
+ * @throws When the node cannot be asked, or is on another network: nobody's money may be judged there.
+ */
+export async function gather(presented: Presented, context: Context): Promise<Evidence> {
+  const { payload } = presented.credential
+  await context.network.checkNetwork(presented)
+  return payload.type === 'transaction'
+    ? gatherTransaction(payload.transaction, presented, context)
+    : gatherHash(payload, presented, context)
+}
+
+async function gatherTransaction(
+  text: string,
+  { challenge, signal }: Presented,
+  { network, sponsor }: Context,
+): Promise<Evidence> {
+  const signed = read(text, network.passphrase)
+  const now = Date.now() / 1000
+  const nothing = { type: 'transaction', signed, trial: undefined, signers: [], ledger: 0 } as const
+  if (!signed?.transfer) return { ...nothing, now }
+  const isSponsored = challenge.request.methodDetails.feePayer === true
+  const { source } = signed.tx
+  const tried =
+    isSponsored && sponsor
+      ? rebuild(signed, {
+          source: sponsor.sources[0]?.publicKey() ?? '',
+          passphrase: network.passphrase,
+          fee: BID,
+        })
+      : text
+  const [trial, ledger, account] = await Promise.all([
+    tryOut(tried, network, signal),
+    network.readLedger({ signal }),
+    isSponsored || kindOf(source) !== 'account'
+      ? undefined
+      : readAccount(source, network, { signal }),
+  ])
+  return { type: 'transaction', signed, trial, signers: account?.signers ?? [], ledger, now }
+}
+
+/** Tries a transaction out, and reads what it would do. */
+export async function tryOut(
+  transaction: string,
+  network: Network,
+  signal: AbortSignal,
+): Promise<Trial> {
+  const simulated = await network.simulate(transaction, { signal })
+  if (simulated.status === 'failure')
+    return { isGood: false, events: [], resourceFee: 0n, transactionData: '' }
+  const { resourceFee, transactionData } = simulated
+  return { isGood: true, events: readSimulated(simulated.events), resourceFee, transactionData }
+}
+
+async function gatherHash(
+  payload: Exclude<Payload, { type: 'transaction' }>,
+  presented: Presented,
+  { network }: Context,
+): Promise<Evidence> {
+  const hash = payload.hash.toLowerCase()
+  const found = await find(hash, presented, network)
+  const applied = found.envelope ? readApplied(found.envelope, network.passphrase) : undefined
+  const from = applied?.signed.transfer?.from
+  const isSigned =
+    payload.type === 'signedHash'
+      ? from !== undefined &&
+        isSignedBy(from, bindingOf(presented.challenge.id, hash), bytesOf(payload.sourceSignature))
+      : undefined
+  const events = found.meta ? readEvents(found.meta) : []
+  return { type: 'hash', hash, found, applied, events, isSigned }
+}
+
+/** Milliseconds between looks for a transaction that another node may have already. */
+const PAUSES = [0, 250, 750]
+
+/**
+ * Finds a transaction that somebody else sent.
+ *
+ * @throws PaymentError `settlement-unavailable` when the node has none. That may be the node's fault, and the payer may
+ * have paid: a fresh challenge would make them pay again.
+ */
+async function find(hash: string, { signal }: Presented, network: Network): Promise<Found> {
+  for (const wait of PAUSES) {
+    await pause(wait, signal)
+    const found = await network.find(hash, { signal })
+    if (found.status !== 'NOT_FOUND') return found
+  }
+  throw new Errors.PaymentError('settlement-unavailable', {
+    detail:
+      'The network knows no such transaction yet. Present the same credential again once it does.',
+  })
+}

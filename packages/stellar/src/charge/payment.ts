@@ -1,0 +1,224 @@
+/**
+ * Makes the credential of a payment: builds the transfer, has the network try it out, and signs it and nothing else.
+ *
+ * @module
+ */
+import { Errors, type Method } from '@polyrail/core'
+import {
+  Account,
+  Address,
+  authorizeEntry,
+  Contract,
+  nativeToScVal,
+  Operation,
+  TransactionBuilder,
+  xdr,
+  type Transaction,
+} from '@stellar/stellar-sdk/base'
+import { BID, NOBODY } from '../constants.js'
+import type { Network } from '../network.js'
+import type { Signer } from '../signer.js'
+import { readAccount } from './account.js'
+import { tryOut, type Trial } from './evidence.js'
+import { isOnly } from './effects.js'
+import { endOf, lastLedger } from './expiry.js'
+import type { charge as method } from './method.js'
+import { modeOf, typeOf, type Challenge, type Terms } from './offer.js'
+import { push } from './push.js'
+import { sign } from './rebuild.js'
+import { bindingOf, hexOf, type Transfer } from './transaction.js'
+import type { Turns } from './turns.js'
+import { until } from './until.js'
+
+/** Who pays, and how. */
+export type Wallet = {
+  account: Signer
+  network: Network
+  terms: Terms
+  /** Most stroops of a fee. */
+  maxFee: bigint
+  /** Payments of one account use its sequence numbers one after the other. */
+  turns: Turns<Signer>
+}
+
+/** What is asked. */
+export type Order = Pick<Method.toClient.Parameters<typeof method>, 'on' | 'signal'> & {
+  challenge: Challenge
+}
+
+/**
+ * Makes a credential.
+ *
+ * @throws PaymentError when the payment would fail or do more than pay; nothing was paid then, unless the code is
+ * `payment-indeterminate`.
+ * @see Stellar charge draft, Fee Payment
+ */
+export async function prove(wallet: Wallet, order: Order): Promise<Method.Proof<typeof method>> {
+  const { request } = order.challenge
+  const source = `did:pkh:${wallet.terms.network}:${wallet.terms.payer}`
+  const type = typeOf(request, wallet.terms) ?? 'transaction'
+  if (request.methodDetails.feePayer) {
+    const transaction = await agree(wallet, order)
+    return { payload: { type: 'transaction', transaction }, source, authorization: true }
+  }
+  const turn = await wallet.turns.take(order.signal)
+  if (!turn) throw new Errors.PaymentError('settlement-unavailable')
+  try {
+    const tx = await signWhole(wallet, order)
+    if (modeOf(type) === 'pull') {
+      // The next one must not use the same sequence number: it waits until this one is in, or void.
+      until(order, turn.end)
+      return {
+        payload: { type: 'transaction', transaction: tx.toXdr() },
+        source,
+        authorization: true,
+      }
+    }
+    const hash = await push(tx, wallet.network, order.signal)
+    turn.end()
+    return { payload: await show(wallet, { hash, type, order }), source }
+  } catch (cause) {
+    turn.end()
+    throw cause
+  }
+}
+
+/** A hash, signed by its payer where the server takes that. */
+async function show(
+  { account }: Wallet,
+  { hash, type, order }: { hash: string; type: string; order: Order },
+): Promise<Method.PayloadOf<typeof method>> {
+  if (type === 'hash') return { type, hash }
+  const signature = await account.sign(bindingOf(order.challenge.id, hash))
+  return { type: 'signedHash', hash, sourceSignature: hexOf(signature) }
+}
+
+const transferOf = (
+  { currency: token, recipient: to, amount }: Challenge['request'],
+  from: string,
+): Transfer => ({ token, from, to, amount: BigInt(amount) })
+
+const callOf = ({ token, from, to, amount }: Transfer): xdr.Operation =>
+  new Contract(token).call(
+    'transfer',
+    new Address(from).toScVal(),
+    new Address(to).toScVal(),
+    nativeToScVal(amount, { type: 'i128' }),
+  )
+
+/** Signs the agreement to a transfer that the server sends and pays for. @see Stellar charge draft, Server-Sponsored Fees */
+async function agree(wallet: Wallet, { challenge, signal }: Order): Promise<string> {
+  const { network, account, terms } = wallet
+  const transfer = transferOf(challenge.request, terms.payer)
+  const now = Date.now() / 1000
+  const end = endOf(challenge.expires, now)
+  const build = (operation: xdr.Operation, trial?: Trial) => {
+    const builder = new TransactionBuilder(new Account(NOBODY, '0'), {
+      fee: String(BID),
+      networkPassphrase: network.passphrase,
+      timebounds: { minTime: 0, maxTime: end },
+    }).addOperation(operation)
+    if (trial) builder.setSorobanData(trial.transactionData)
+    return builder.build()
+  }
+  const unsigned = build(callOf(transfer))
+  const [trial, ledger] = await Promise.all([
+    tryOut(unsigned.toXdr(), network, signal),
+    network.readLedger({ signal }),
+  ])
+  checkTrial(trial, transfer)
+  const [operation] = unsigned.operations
+  if (operation?.type !== 'invokeHostFunction') throw new TypeError('There is no contract call.')
+  const { func } = operation
+  const last = lastLedger(ledger, end - now)
+  const auth = [
+    await authorizeEntry(entryFor(func, transfer), signWith(account), last, network.passphrase),
+  ]
+  return build(Operation.invokeHostFunction({ func, auth }), trial).toXdr()
+}
+
+/** An agreement to the one call, made here: what a node says should be signed is not looked at. */
+function entryFor(func: xdr.HostFunction, { from }: Transfer): xdr.SorobanAuthorizationEntry {
+  if (func.type !== 'hostFunctionTypeInvokeContract') throw new TypeError('There is no call.')
+  const { SorobanCredentials, SorobanAuthorizedFunction } = xdr
+  return new xdr.SorobanAuthorizationEntry({
+    credentials: SorobanCredentials.sorobanCredentialsAddress(
+      new xdr.SorobanAddressCredentials({
+        address: new Address(from).toScAddress(),
+        nonce: createNonce(),
+        signatureExpirationLedger: 0,
+        signature: xdr.ScVal.scvVoid(),
+      }),
+    ),
+    rootInvocation: new xdr.SorobanAuthorizedInvocation({
+      function: SorobanAuthorizedFunction.sorobanAuthorizedFunctionTypeContractFn(
+        func.invokeContract,
+      ),
+      subInvocations: [],
+    }),
+  })
+}
+
+const createNonce = (): bigint =>
+  BigInt.asIntN(64, crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n)
+
+const signWith = (account: Signer) => async (_: unknown, payload: Uint8Array) => ({
+  signature: await account.sign(payload),
+  publicKey: account.publicKey(),
+})
+
+/** Signs a whole transaction, whose fee the payer pays. @see Stellar charge draft, Client-Paid Fees */
+async function signWhole(wallet: Wallet, { challenge, signal }: Order): Promise<Transaction> {
+  const { network, account, terms, maxFee } = wallet
+  const transfer = transferOf(challenge.request, terms.payer)
+  const payer = await readAccount(terms.payer, network, { signal })
+  if (!payer) throw wouldFail('The account that pays is not on the network: it needs lumens first.')
+  const end = endOf(challenge.expires, Date.now() / 1000)
+  const build = (operation: xdr.Operation, trial?: Trial) => {
+    const builder = new TransactionBuilder(new Account(terms.payer, String(payer.sequence)), {
+      fee: String(BID),
+      networkPassphrase: network.passphrase,
+      timebounds: { minTime: 0, maxTime: end },
+    }).addOperation(operation)
+    if (trial) builder.setSorobanData(trial.transactionData)
+    return builder.build()
+  }
+  const unsigned = build(callOf(transfer))
+  const trial = await tryOut(unsigned.toXdr(), network, signal)
+  checkTrial(trial, transfer)
+  const [operation] = unsigned.operations
+  if (operation?.type !== 'invokeHostFunction') throw new TypeError('There is no contract call.')
+  const { func } = operation
+  const auth = [ownEntry(func)]
+  const tx = build(Operation.invokeHostFunction({ func, auth }), trial)
+  if (BigInt(tx.fee) > maxFee)
+    throw wouldFail('The fee is above maxFee of this client; nothing was paid.')
+  signal.throwIfAborted()
+  await sign(tx, account)
+  return tx
+}
+
+/** The signature around the transaction is the agreement. */
+function ownEntry(func: xdr.HostFunction): xdr.SorobanAuthorizationEntry {
+  if (func.type !== 'hostFunctionTypeInvokeContract') throw new TypeError('There is no call.')
+  return new xdr.SorobanAuthorizationEntry({
+    credentials: xdr.SorobanCredentials.sorobanCredentialsSourceAccount(),
+    rootInvocation: new xdr.SorobanAuthorizedInvocation({
+      function: xdr.SorobanAuthorizedFunction.sorobanAuthorizedFunctionTypeContractFn(
+        func.invokeContract,
+      ),
+      subInvocations: [],
+    }),
+  })
+}
+
+function checkTrial(trial: Trial, transfer: Transfer): void {
+  if (!trial.isGood)
+    throw wouldFail(
+      'The payment would fail: the payer may hold too little, or the recipient cannot receive this currency; nothing was paid.',
+    )
+  if (!isOnly(trial.events, transfer))
+    throw wouldFail('The token would change other balances than was agreed; nothing was paid.')
+}
+
+const wouldFail = (detail: string) => new Errors.PaymentError('verification-failed', { detail })

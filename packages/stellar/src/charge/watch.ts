@@ -1,0 +1,54 @@
+/**
+ * Waits for what becomes of a transaction that may be on its way.
+ *
+ * @module
+ */
+import type { Found, Network } from '../network.js'
+
+/** A transaction that may have been sent. */
+export type Underway = {
+  /** As hexadecimal text. */
+  hash: string
+  /** Epoch seconds of the last ledger that may have it. */
+  maxTime: number
+}
+
+/** What became of it: a ledger has it, none ever will, or nobody knows. */
+export type Fate = Found | 'void' | 'unknown'
+
+/** Milliseconds between looks, which grow up to the last. */
+const PAUSES = [50, 100, 200, 400, 800, 1000] as const
+
+/**
+ * Looks until it is known, or until `signal` says that nobody waits any more.
+ *
+ * @returns `void` when the node's latest ledger is later than the transaction may be, and no ledger has it.
+ */
+export async function watch(
+  { hash, maxTime }: Underway,
+  network: Network,
+  signal: AbortSignal,
+): Promise<Fate> {
+  for (let turn = 0; !signal.aborted; turn++) {
+    // It is sent by now: a look that fails is no answer.
+    const found = await network.find(hash, { signal }).catch(() => undefined)
+    if (found && found.status !== 'NOT_FOUND') return found
+    if (found && found.closeTime > maxTime) return 'void'
+    await pause(PAUSES[turn] ?? 1000, signal)
+  }
+  return 'unknown'
+}
+
+/** Waits, or until `signal` ends it. */
+export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (milliseconds === 0 || signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, milliseconds)
+    signal.addEventListener('abort', end)
+  })
+}
