@@ -126,8 +126,8 @@ function createNetwork(id: NetworkId, url: string): Network {
     async readEntry(key, options) {
       const asked = { method: 'getLedgerEntries', params: { keys: [key] } }
       const { entries } = await read(url, asked, options)
-      const [entry] = Array.isArray(entries) ? entries : []
-      return text(entry?.xdr)
+      if (!Array.isArray(entries)) throw new Error('The Stellar node gave no entries.')
+      return text(record(entries[0]).xdr)
     },
     async simulate(transaction, options) {
       const params = { transaction, useUpgradedAuth: false }

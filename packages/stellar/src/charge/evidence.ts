@@ -57,14 +57,20 @@ type Context = { network: Network; sponsor: Sponsor | undefined }
 /**
  * Reads what was signed, and asks the network what only the network knows.
  *
- * @throws When the node cannot be asked, or is on another network: nobody's money may be judged there.
+ * @throws PaymentError `settlement-unavailable` when the node cannot be asked, makes no sense, or is on another network:
+ * nobody's money may be judged there.
  */
 export async function gather(presented: Presented, context: Context): Promise<Evidence> {
   const { payload } = presented.credential
-  await context.network.checkNetwork(presented)
-  return payload.type === 'transaction'
-    ? gatherTransaction(payload.transaction, presented, context)
-    : gatherHash(payload, presented, context)
+  try {
+    await context.network.checkNetwork(presented)
+    return payload.type === 'transaction'
+      ? await gatherTransaction(payload.transaction, presented, context)
+      : await gatherHash(payload, presented, context)
+  } catch (cause) {
+    if (Errors.isPaymentError(cause)) throw cause
+    throw new Errors.PaymentError('settlement-unavailable', {}, { cause })
+  }
 }
 
 async function gatherTransaction(

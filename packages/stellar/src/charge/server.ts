@@ -63,9 +63,9 @@ export function createRail(
 
     issued: {
       fields: ['methodDetails.issuedAt', 'methodDetails.reference'],
-      async create({ request, signal }) {
+      async create({ request }) {
         const { feePayer, credentialTypes = [] } = request.methodDetails
-        if (feePayer) await watch?.(signal)
+        if (feePayer) await watch?.()
         const isPushed = credentialTypes.some((type) => type !== 'transaction')
         if (!isPushed) return {}
         const reference = crypto.randomUUID()

@@ -172,23 +172,27 @@ const FRESH = 10_000
 export function watchBalance(
   { feeBump, sources, maxFee }: Sponsor,
   network: Network,
-): (signal: AbortSignal) => Promise<void> {
+): () => Promise<void> {
   const payers = feeBump ? [feeBump] : sources
-  let seen: { stroops: bigint; until: number } | undefined
-  return async (signal) => {
+  let seen: { stroops: Promise<bigint>; until: number } | undefined
+  const look = async (): Promise<bigint> => {
+    // The SDK is needed only where fees are paid.
+    const { readAccount } = await import('./account.js')
+    const accounts = await Promise.all(
+      payers.map((payer) => readAccount(payer.publicKey(), network, {})),
+    )
+    return accounts.reduce((most, account) => {
+      const { spendable = 0n } = account ?? {}
+      return spendable > most ? spendable : most
+    }, 0n)
+  }
+  return async () => {
     if (!seen || seen.until < Date.now()) {
-      // The SDK is needed only where fees are paid.
-      const { readAccount } = await import('./account.js')
-      const accounts = await Promise.all(
-        payers.map((payer) => readAccount(payer.publicKey(), network, { signal })),
-      )
-      const held = accounts.map((account) => account?.spendable ?? 0n)
-      seen = {
-        stroops: held.reduce((most, one) => (one > most ? one : most), 0n),
-        until: Date.now() + FRESH,
-      }
+      const looking = { stroops: look(), until: Date.now() + FRESH }
+      seen = looking
+      looking.stroops.catch(() => (looking.until = 0))
     }
-    if (seen.stroops < maxFee)
+    if ((await seen.stroops) < maxFee)
       throw new Errors.PaymentError('settlement-unavailable', {
         detail: 'This server cannot pay fees at the moment.',
       })

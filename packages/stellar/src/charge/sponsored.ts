@@ -185,8 +185,13 @@ const keyOf = ({ identity }: Signed): string => `sponsored:${identity}`
 
 const readAttempts = (value: unknown): Attempt[] => (Array.isArray(value) ? value : [])
 
+/** Built twice within a second, a transaction is the same one. */
 const writeDown = (signed: Signed, attempt: Attempt, store: Store.Store): Promise<unknown> =>
-  store.update(keyOf(signed), (current) => [...readAttempts(current), attempt], { ttl: KEPT })
+  store.update(
+    keyOf(signed),
+    (current) => [...readAttempts(current).filter(({ hash }) => hash !== attempt.hash), attempt],
+    { ttl: KEPT },
+  )
 
 /**
  * Puts what a transaction cost in place of what was set aside, once. One that failed keeps all of it: its payer shall not have

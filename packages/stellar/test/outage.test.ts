@@ -1,0 +1,240 @@
+/**
+ * Nodes that fail at any step of a payment, in any way: nobody pays twice, nobody is served unpaid, and the same credential ends in
+ * the page.
+ *
+ * @module
+ */
+import type { Stellar } from '@polyrail/sandbox/stellar'
+import { Transaction } from '@stellar/stellar-sdk'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { start, type Local } from './rail.ts'
+import { problem, read, refusal, shops } from './shop.ts'
+
+let local: Local
+let open: ReturnType<typeof shops>
+beforeAll(async () => {
+  local = await start()
+  open = shops(local)
+})
+afterAll(() => local.chain.stop())
+
+const cent = 100_000n
+const settle = 400
+
+type Kind = 'pulled' | 'sponsored' | 'pushed'
+
+/** What each kind of payment asks the node, on the server's side. */
+const steps: Record<Kind, Stellar.StellarMethod[]> = {
+  pulled: [
+    'getNetwork',
+    'getLatestLedger',
+    'getLedgerEntries',
+    'simulateTransaction',
+    'sendTransaction',
+    'getTransaction',
+  ],
+  sponsored: [
+    'getNetwork',
+    'getLatestLedger',
+    'getLedgerEntries',
+    'simulateTransaction',
+    'sendTransaction',
+    'getTransaction',
+  ],
+  pushed: ['getNetwork', 'getTransaction'],
+}
+
+const failures: [string, Partial<Stellar.StellarFault>][] = [
+  ['cannot be reached', { fail: 'drop' }],
+  ['loses its answer', { fail: 'drop', executed: true }],
+  ['hangs', { fail: 'hang' }],
+  ['hangs with the work done', { fail: 'hang', executed: true }],
+  ['says 503', { fail: { status: 503 } }],
+  ['says 503 with the work done', { fail: { status: 503 }, executed: true }],
+  ['says 429', { fail: { status: 429 } }],
+  ['has an error', { fail: { code: -32603, message: 'no database' } }],
+  ['talks nonsense', { fail: { result: { status: 'PERHAPS', sequence: 'many', entries: 7 } } }],
+  ['is late', { delay: settle + 200 }],
+]
+
+function openFor(kind: Kind) {
+  const account = local.chain.account()
+  const terms = {
+    pulled: {},
+    sponsored: { feePayer: { account, budget: { total: '100', payer: '10' } } },
+    pushed: { credentialTypes: ['signedHash'] },
+  } as const
+  return open({ ...terms[kind], settle })
+}
+
+/** Comes back with the same credential until there is a page. */
+async function insist(shop: ReturnType<typeof open>, credential: string) {
+  const seen: number[] = []
+  for (let visit = 0; visit < 40; visit++) {
+    const answer = await shop.ask(credential)
+    seen.push(answer.status)
+    if (answer.status === 200) return seen
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return seen
+}
+
+describe.each(Object.keys(steps) as Kind[])('a payment that is %s', (kind) => {
+  const cases = steps[kind].flatMap((method) =>
+    failures.map(([title, fault]) => ({ method, title, fault })),
+  )
+  test.concurrent.each(cases)('$method $title', { timeout: 60_000 }, async ({ method, fault }) => {
+    // A network of its own, so that a fault strikes this payment alone.
+    const own = await start()
+    try {
+      const account = own.chain.account()
+      const terms = {
+        pulled: {},
+        sponsored: { feePayer: { account, budget: { total: '100', payer: '10' } } },
+        pushed: { credentialTypes: ['signedHash'] },
+      } as const
+      const shop = shops(own)({ ...terms[kind], settle })
+      const payer = own.customer(2n * cent)
+      const credential = await shop.pay(payer)
+      const injected = own.chain.fault({ method, ...fault })
+      const first = await shop.ask(credential)
+      expect(injected.hits).toBeGreaterThan(0)
+      const isPaid = own.usdc.sent(payer.publicKey()).count > 0
+      if (first.status === 200) expect(isPaid).toBe(true)
+      // A payment that may be on its way is never answered by a fresh challenge.
+      else expect(first.status).toBe(503)
+      injected.clear()
+      expect((await insist(shop, credential)).at(-1)).toBe(200)
+      expect([own.usdc.sent(payer.publicKey()).count, own.settled(), shop.served()]).toEqual([
+        1, 1, 1,
+      ])
+    } finally {
+      await own.chain.stop()
+    }
+  })
+})
+
+test('[stellar-charge-033] a node that cannot try a payment out is a 503, and nothing is sent', async () => {
+  for (const kind of ['pulled', 'sponsored'] as const) {
+    const shop = openFor(kind)
+    const credential = await shop.pay(local.customer(cent))
+    const sending = local.chain.fault({ method: 'sendTransaction', delay: 0 })
+    using _ = local.chain.fault({ method: 'simulateTransaction', fail: 'drop' })
+    const answer = await shop.ask(credential)
+    expect(answer.status).toBe(503)
+    expect(answer.headers.has('www-authenticate')).toBe(false)
+    expect(sending.hits).toBe(0)
+    sending.clear()
+  }
+})
+
+test('a node on another network judges nothing', async () => {
+  const shop = openFor('pulled')
+  const credential = await shop.pay(local.customer(cent))
+  const passphrase = 'Public Global Stellar Network ; September 2015'
+  using _ = local.chain.fault({ method: 'getNetwork', fail: { result: { passphrase } } })
+  expect((await shop.ask(credential)).status).toBe(503)
+})
+
+test('a full queue is waited for, and a node that lags behind too', async () => {
+  for (const kind of ['pulled', 'sponsored'] as const) {
+    const shop = open({
+      ...(kind === 'sponsored' && { feePayer: local.chain.account() }),
+      settle: 5000,
+    })
+    const payer = local.customer(cent)
+    const credential = await shop.pay(payer)
+    const later = { result: { status: 'TRY_AGAIN_LATER' } }
+    const blind = { result: { status: 'NOT_FOUND' } }
+    using _full = local.chain.fault({ method: 'sendTransaction', fail: later, times: 3 })
+    using _blind = local.chain.fault({ method: 'getTransaction', fail: blind, times: 4 })
+    expect((await shop.ask(credential)).status).toBe(200)
+    expect(local.usdc.sent(payer.publicKey()).count).toBe(1)
+  }
+})
+
+test('a queue that stays full is a 503 with nothing moved', async () => {
+  const shop = openFor('sponsored')
+  const payer = local.customer(cent)
+  const credential = await shop.pay(payer)
+  const later = { result: { status: 'TRY_AGAIN_LATER' } }
+  {
+    using _ = local.chain.fault({ method: 'sendTransaction', fail: later })
+    expect((await shop.ask(credential)).status).toBe(503)
+  }
+  expect(local.usdc.sent(payer.publicKey()).count).toBe(0)
+  expect((await insist(shop, credential)).at(-1)).toBe(200)
+  expect(local.usdc.sent(payer.publicKey()).count).toBe(1)
+})
+
+test('[stellar-charge-050] what no ledger has taken in time is over, for certain', async () => {
+  // Each on a network of its own: the time of the network runs away.
+  const own = await start()
+  try {
+    const shop = shops(own)({ settle })
+    const payer = own.customer(cent)
+    const credential = await shop.pay(payer)
+    own.chain.pause()
+    expect((await shop.ask(credential)).status).toBe(503)
+    own.chain.advance(400)
+    own.chain.resume()
+    expect(await problem(await shop.ask(credential))).toEqual(refusal(/over/, 'settlement-failed'))
+    expect(own.usdc.sent(payer.publicKey()).count).toBe(0)
+  } finally {
+    await own.chain.stop()
+  }
+})
+
+test('[stellar-charge-050] a payment that fails in its ledger is told so', async () => {
+  for (const kind of ['pulled', 'sponsored'] as const) {
+    const shop = open({
+      ...(kind === 'sponsored' && { feePayer: local.chain.account() }),
+      settle: 5000,
+    })
+    const payer = local.customer(cent)
+    const credential = await shop.pay(payer)
+    local.chain.pause()
+    const answer = shop.ask(credential)
+    while (local.chain.waiting === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    local.usdc.trust(payer.publicKey(), { isAuthorized: false })
+    local.chain.resume()
+    expect(await problem(await answer)).toEqual(refusal(/failed/, 'settlement-failed'))
+    expect(local.usdc.balance(payer.publicKey())).toBe(cent)
+  }
+})
+
+test('[stellar-charge-050] a sequence number that is used is told so', async () => {
+  const shop = open({ settle: 5000 })
+  const payer = local.customer(3n * cent)
+  const [one, other] = [await shop.pay(payer), await open().pay(payer)]
+  expect((await shop.ask(one)).status).toBe(200)
+  expect(await problem(await shop.ask(other))).toEqual(refusal(/sequence number|already/))
+  expect(local.usdc.sent(payer.publicKey()).count).toBe(1)
+})
+
+test('a payer who sends the transaction besides pays once, and gets the page', async () => {
+  const shop = open({ settle: 5000 })
+  const payer = local.customer(2n * cent)
+  const credential = await shop.pay(payer)
+  const { payload } = read(credential)
+  if (payload.type !== 'transaction') throw new Error('not a transaction')
+  // It is in a ledger before the server's own sending comes through.
+  using _ = local.chain.fault({ method: 'getTransaction', delay: 300, times: 1 })
+  const asking = shop.ask(credential)
+  await new Promise((resolve) => setTimeout(resolve, 150))
+  await local.server.sendTransaction(new Transaction(payload.transaction, local.chain.passphrase))
+  expect((await asking).status).toBe(200)
+  expect([local.usdc.sent(payer.publicKey()).count, shop.served()]).toEqual([1, 1])
+})
+
+test('a transaction that is in a ledger before it is shown buys nothing', async () => {
+  const shop = open({ settle: 5000 })
+  const payer = local.customer(2n * cent)
+  const { payload } = read(await shop.pay(payer))
+  if (payload.type !== 'transaction') throw new Error('not a transaction')
+  const tx = new Transaction(payload.transaction, local.chain.passphrase)
+  const { hash } = await local.server.sendTransaction(tx)
+  await local.server.pollTransaction(hash, { attempts: 200, sleepStrategy: () => 10 })
+  expect(await problem(await shop.show(payload))).toEqual(refusal(/in a ledger already/))
+  expect(shop.served()).toBe(0)
+})

@@ -1,0 +1,589 @@
+/**
+ * What is judged, a rule each: with it an attack is refused, and without it, it gets through.
+ *
+ * @module
+ */
+import {
+  Account,
+  Address,
+  BASE_FEE,
+  encodeMuxedAccount,
+  encodeMuxedAccountToAddress,
+  Keypair,
+  nativeToScVal,
+  Operation,
+  Transaction,
+  TransactionBuilder,
+  xdr,
+} from '@stellar/stellar-sdk'
+import type { ChargePayload } from '@polyrail/stellar'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { HASH_RULES } from '../src/charge/judge.ts'
+import { RULES } from '../src/charge/rules.ts'
+import { createRail } from '../src/charge/server.ts'
+import { agree, call, prepare, send, signed, start, type Local } from './rail.ts'
+import { problem, refusal, shops, type Options } from './shop.ts'
+
+let local: Local
+let sponsor: Keypair
+beforeAll(async () => {
+  local = await start()
+  sponsor = local.chain.account()
+})
+afterAll(() => local.chain.stop())
+
+const cent = 100_000n
+const here = () => [local.payer.publicKey(), local.shop.publicKey(), cent] as const
+const usdc = () => local.usdc.contract
+const transaction = (text: string) => ({ type: 'transaction' as const, transaction: text })
+
+type Attack = {
+  /** The rules that stand against it; the first of them says why. */
+  rules: string[]
+  title: string
+  shop?: () => Options
+  make: (shop: ReturnType<ReturnType<typeof shops>>) => Promise<ChargePayload>
+  says: RegExp
+  source?: () => string
+}
+
+/** Opens a shop without some of the rules. */
+function open({ shop }: Attack, without: readonly string[] = []) {
+  const { route, ...options } = { ...local.terms, ...shop?.() }
+  const left = <rules extends object>(rules: rules) =>
+    Object.fromEntries(Object.entries(rules).filter(([name]) => !without.includes(name)))
+  const code = { rules: left(RULES), hashRules: left(HASH_RULES) }
+  // Whether it is judged good is asked, and not what a network makes of it.
+  const method = { ...createRail(options, code), settle: () => ({ reference: 'judged good' }) }
+  return shops(local)({ method, route })
+}
+
+const own = async (operation: xdr.Operation, more: Parameters<typeof prepare>[3] = {}) =>
+  transaction(signed(await prepare(local, local.payer.publicKey(), operation, more), local.payer))
+
+const agreed = async (operation: xdr.Operation, more: Partial<Parameters<typeof agree>[2]> = {}) =>
+  transaction(await agree(local, operation, { signer: local.payer, ...more }))
+
+const sponsored = (): Options => ({ feePayer: sponsor })
+
+/** A token that does something besides each transfer. */
+function malicious(onTransfer: Parameters<Local['chain']['token']>[0]) {
+  const token = local.chain.token(onTransfer)
+  token.mint(local.payer.publicKey(), 10n * cent)
+  return token
+}
+
+let trickster: ReturnType<typeof malicious>
+const thief = Keypair.random().publicKey()
+const address = (text: string) => new Address(text).toScVal()
+
+beforeAll(() => {
+  trickster = malicious({
+    onTransfer({ call, from, amount }) {
+      const topics = [xdr.ScVal.scvSymbol('transfer'), address(from), address(thief)]
+      call.emit(topics, nativeToScVal(amount, { type: 'i128' }))
+    },
+  })
+})
+
+/** The same transaction with another agreement. */
+function reagreed(
+  text: string,
+  change: (entry: xdr.SorobanAuthorizationEntry) => xdr.SorobanAuthorizationEntry[],
+) {
+  const tx = new Transaction(text, local.chain.passphrase)
+  const [invoke] = tx.operations
+  if (invoke?.type !== 'invokeHostFunction') throw new Error('not a call')
+  const auth = (invoke.auth ?? []).flatMap(change)
+  const built = new TransactionBuilder(new Account(tx.source, String(BigInt(tx.sequence) - 1n)), {
+    fee: BASE_FEE,
+    networkPassphrase: local.chain.passphrase,
+    timebounds: { minTime: 0, maxTime: local.chain.now() + 60 },
+  })
+    .addOperation(Operation.invokeHostFunction({ func: invoke.func, auth }))
+    .build()
+  return built
+}
+
+const nested = (entry: xdr.SorobanAuthorizationEntry) => [
+  new xdr.SorobanAuthorizationEntry({
+    credentials: entry.credentials,
+    rootInvocation: new xdr.SorobanAuthorizedInvocation({
+      function: entry.rootInvocation.function,
+      subInvocations: [entry.rootInvocation],
+    }),
+  }),
+]
+
+const attacks: Attack[] = [
+  {
+    rules: ['token', 'effects'],
+    title: '[stellar-charge-003] a transfer of another token',
+    async make() {
+      const other = local.chain.token()
+      other.mint(local.payer.publicKey(), cent)
+      return own(call(other.contract, [...here()]))
+    },
+    says: /another contract/,
+  },
+  {
+    rules: ['recipient'],
+    title: '[stellar-charge-042] a payment to somebody else',
+    make: () => own(call(usdc(), [local.payer.publicKey(), local.customer(1n).publicKey(), cent])),
+    says: /somebody else/,
+  },
+  {
+    rules: ['recipient'],
+    title: '[stellar-charge-034] a sponsored payment to somebody else',
+    shop: sponsored,
+    make: () =>
+      agreed(call(usdc(), [local.payer.publicKey(), local.customer(1n).publicKey(), cent])),
+    says: /somebody else/,
+  },
+  {
+    rules: ['amount'],
+    title: '[stellar-charge-042] too little',
+    make: () => own(call(usdc(), [...here().slice(0, 2), cent - 1n] as [string, string, bigint])),
+    says: /another amount/,
+  },
+  {
+    rules: ['amount'],
+    title: '[stellar-charge-034] too little, sponsored',
+    shop: sponsored,
+    make: () =>
+      agreed(call(usdc(), [...here().slice(0, 2), cent - 1n] as [string, string, bigint])),
+    says: /another amount/,
+  },
+  {
+    rules: ['self'],
+    title: 'a payment to oneself',
+    shop: () => ({ recipient: local.payer.publicKey() }),
+    make: () => own(call(usdc(), [local.payer.publicKey(), local.payer.publicKey(), cent])),
+    says: /same account/,
+  },
+  {
+    rules: ['claim'],
+    title: '[stellar-charge-010] a source that is another',
+    make: () => own(call(usdc(), [...here()])),
+    source: () => `did:pkh:stellar:testnet:${local.shop.publicKey()}`,
+    says: /names another account/,
+  },
+  {
+    rules: ['source', 'authorization', 'trial', 'effects'],
+    title: '[stellar-charge-014] a sponsored payment with a source of its own',
+    shop: sponsored,
+    make: () => own(call(usdc(), [...here()])),
+    says: /account of zeros/,
+  },
+  {
+    rules: ['source'],
+    title: '[stellar-charge-028] a sponsored payment whose transaction is signed',
+    shop: sponsored,
+    async make() {
+      const { transaction: text } = await agreed(call(usdc(), [...here()]))
+      return transaction(signed(new Transaction(text, local.chain.passphrase), local.payer))
+    },
+    says: /and not the transaction/,
+  },
+  {
+    rules: ['sponsor'],
+    title: '[stellar-charge-041] [stellar-charge-058] a payment by the sponsor itself',
+    shop: sponsored,
+    async make() {
+      local.usdc.mint(sponsor.publicKey(), cent)
+      const take = call(usdc(), [sponsor.publicKey(), local.shop.publicKey(), cent])
+      return agreed(take, { signer: sponsor })
+    },
+    says: /takes from the account that pays the fee/,
+  },
+  {
+    rules: ['authorization', 'trial', 'effects'],
+    title: 'a payment that nobody agrees to',
+    shop: sponsored,
+    make: () => agreed(call(usdc(), [...here()]), { change: () => [] }),
+    says: /one authorization entry/,
+  },
+  {
+    rules: ['authorization'],
+    title: '[stellar-charge-039] an agreement in another form',
+    shop: sponsored,
+    make: () => agreed(call(usdc(), [...here()]), { isUpgraded: true }),
+    says: /sorobanCredentialsAddress/,
+  },
+  {
+    rules: ['authorization'],
+    title: 'two agreements',
+    shop: sponsored,
+    make: () => agreed(call(usdc(), [...here()]), { change: (all) => [...all, ...all] }),
+    says: /one authorization entry/,
+  },
+  {
+    rules: ['nesting'],
+    title: '[stellar-charge-039] an agreement to other calls besides',
+    shop: sponsored,
+    make: () => agreed(call(usdc(), [...here()]), { change: (all) => all.flatMap(nested) }),
+    says: /no calls besides/,
+  },
+  {
+    rules: ['nesting'],
+    title: 'a transaction of one’s own with an agreement to other calls',
+    async make() {
+      const { transaction: text } = await own(call(usdc(), [...here()]))
+      return transaction(signed(reagreed(text, nested), local.payer))
+    },
+    says: /no calls besides/,
+  },
+  {
+    rules: ['call', 'trial', 'effects'],
+    title: 'an agreement to another call',
+    shop: sponsored,
+    async make() {
+      const [from, to] = here()
+      const { transaction: cheap } = await agreed(call(usdc(), [from, to, 1n]))
+      const { transaction: dear } = await agreed(call(usdc(), [from, to, cent]))
+      const [one] = new Transaction(cheap, local.chain.passphrase).operations
+      if (one?.type !== 'invokeHostFunction') throw new Error('not a call')
+      return transaction(reagreed(dear, () => [...(one.auth ?? [])]).toXdr())
+    },
+    says: /another call/,
+  },
+  {
+    rules: ['network'],
+    title: '[stellar-charge-043] a signature for another network',
+    async make() {
+      const tx = await prepare(local, local.payer.publicKey(), call(usdc(), [...here()]))
+      const foreign = new Transaction(tx.toXdr(), 'Standalone Network ; February 2017')
+      return transaction(signed(foreign, local.payer))
+    },
+    says: /not signed by its payer for stellar:testnet/,
+  },
+  {
+    rules: ['network', 'trial', 'effects'],
+    title: '[stellar-charge-015] [stellar-charge-035] an agreement for another network',
+    shop: sponsored,
+    make: () =>
+      agreed(call(usdc(), [...here()]), { passphrase: 'Standalone Network ; February 2017' }),
+    says: /not signed by its payer for stellar:testnet/,
+  },
+  {
+    rules: ['network'],
+    title: '[stellar-charge-016] a transaction that nobody has signed',
+    make: async () =>
+      transaction(
+        (await prepare(local, local.payer.publicKey(), call(usdc(), [...here()]))).toXdr(),
+      ),
+    says: /not signed/,
+  },
+  {
+    rules: ['time'],
+    title:
+      '[stellar-charge-027] [stellar-charge-030] [stellar-charge-047] a transaction that outlives the challenge',
+    make: () =>
+      own(call(usdc(), [...here()]), {
+        timebounds: { minTime: 0, maxTime: local.chain.now() + 310 },
+      }),
+    says: /outlives the challenge/,
+  },
+  {
+    rules: ['time'],
+    title: 'a transaction that never ends',
+    make: () => own(call(usdc(), [...here()]), { timebounds: { minTime: 0, maxTime: 0 } }),
+    says: /never ends/,
+  },
+  {
+    rules: ['expiration'],
+    title: '[stellar-charge-040] an agreement that outlives the challenge',
+    shop: sponsored,
+    make: () => agreed(call(usdc(), [...here()]), { life: 64 }),
+    says: /outlives the challenge/,
+  },
+  {
+    rules: ['trial', 'effects'],
+    title: '[stellar-charge-044] [stellar-charge-045] a payment that would fail',
+    async make() {
+      const poor = local.customer(cent)
+      const tx = await prepare(
+        local,
+        poor.publicKey(),
+        call(usdc(), [poor.publicKey(), local.shop.publicKey(), cent]),
+      )
+      local.usdc.trust(poor.publicKey(), { isAuthorized: false })
+      return transaction(signed(tx, poor))
+    },
+    says: /would fail/,
+  },
+  {
+    rules: ['trial', 'effects'],
+    title: '[stellar-charge-036] [stellar-charge-037] a sponsored payment that would fail',
+    shop: sponsored,
+    async make() {
+      const poor = local.customer(cent)
+      const pay = call(usdc(), [poor.publicKey(), local.shop.publicKey(), cent])
+      const payload = await agreed(pay, { signer: poor })
+      local.usdc.trust(poor.publicKey(), { isAuthorized: false })
+      return payload
+    },
+    says: /would fail/,
+  },
+  {
+    rules: ['effects'],
+    title: '[stellar-charge-046] [stellar-charge-066] a token that moves more than it is told',
+    shop: () => ({ currency: trickster.contract }),
+    make: () => own(call(trickster.contract, [...here()])),
+    says: /other balances/,
+  },
+  {
+    rules: ['effects'],
+    title: '[stellar-charge-038] a sponsored payment in such a token',
+    shop: () => ({ ...sponsored(), currency: trickster.contract }),
+    make: () => agreed(call(trickster.contract, [...here()])),
+    says: /other balances/,
+  },
+  {
+    rules: ['fee'],
+    title: 'a fee above the cap',
+    shop: () => ({ feePayer: { account: sponsor, maxFee: '0.006' } }),
+    make: () => agreed(call(usdc(), [...here()])),
+    says: /more than this server pays/,
+  },
+]
+
+/** Of a payment that is in a ledger. */
+async function pushed(
+  shop: Parameters<Attack['make']>[0],
+  hash: string,
+  signer = local.payer,
+): Promise<ChargePayload> {
+  const challenge = await shop.challenge()
+  answered.set(shop, challenge)
+  const binding = Buffer.from(`${challenge.id}:${hash}`)
+  const sourceSignature = Buffer.from(signer.sign(binding)).toString('hex')
+  return { type: 'signedHash', hash, sourceSignature }
+}
+const answered = new Map<object, Awaited<ReturnType<Parameters<Attack['make']>[0]['challenge']>>>()
+
+const hashAttacks: Attack[] = [
+  {
+    rules: ['sponsorship', 'type'],
+    title:
+      '[stellar-charge-007] [stellar-charge-020] [stellar-charge-021] [stellar-charge-052] a hash where the server pays the fee',
+    shop: sponsored,
+    make: async (shop) => pushed(shop, await send(local, local.payer, call(usdc(), [...here()]))),
+    says: /server pays the fee here/,
+  },
+  {
+    rules: ['type'],
+    title: 'a bare hash',
+    make: async () => ({
+      type: 'hash',
+      hash: await send(local, local.payer, call(usdc(), [...here()])),
+    }),
+    says: /can be anybody's/,
+  },
+  {
+    rules: ['status', 'effects'],
+    title: '[stellar-charge-048] a transaction that failed',
+    async make(shop) {
+      const key = local.customer(cent)
+      const pay = call(usdc(), [key.publicKey(), local.shop.publicKey(), cent])
+      const tx = await prepare(local, key.publicKey(), pay)
+      tx.sign(key)
+      local.usdc.trust(key.publicKey(), { isAuthorized: false })
+      const { hash } = await local.server.sendTransaction(tx)
+      await local.server.pollTransaction(hash, { attempts: 200, sleepStrategy: () => 10 })
+      return pushed(shop, hash, key)
+    },
+    says: /failed/,
+  },
+  {
+    rules: ['token', 'effects'],
+    title: 'a transfer of another token, pushed',
+    async make(shop) {
+      const other = local.chain.token()
+      other.mint(local.payer.publicKey(), cent)
+      return pushed(shop, await send(local, local.payer, call(other.contract, [...here()])))
+    },
+    says: /no transfer of the currency/,
+  },
+  {
+    rules: ['recipient'],
+    title: '[stellar-charge-049] a transfer to somebody else, pushed',
+    async make(shop) {
+      const to = local.customer(1n).publicKey()
+      return pushed(
+        shop,
+        await send(local, local.payer, call(usdc(), [local.payer.publicKey(), to, cent])),
+      )
+    },
+    says: /somebody else/,
+  },
+  {
+    rules: ['amount'],
+    title: '[stellar-charge-049] a transfer of too little, pushed',
+    async make(shop) {
+      const [from, to] = here()
+      return pushed(shop, await send(local, local.payer, call(usdc(), [from, to, cent - 1n])))
+    },
+    says: /another amount/,
+  },
+  {
+    rules: ['self'],
+    title: 'a transfer to oneself, pushed',
+    shop: () => ({ recipient: local.payer.publicKey() }),
+    async make(shop) {
+      const self = local.payer.publicKey()
+      return pushed(shop, await send(local, local.payer, call(usdc(), [self, self, cent])))
+    },
+    says: /same account/,
+  },
+  {
+    rules: ['effects'],
+    title: 'a token that moves more than it is told, pushed',
+    shop: () => ({ currency: trickster.contract }),
+    make: async (shop) =>
+      pushed(shop, await send(local, local.payer, call(trickster.contract, [...here()]))),
+    says: /other balances/,
+  },
+  {
+    rules: ['claim'],
+    title: 'a hash whose source is another',
+    make: async (shop) => pushed(shop, await send(local, local.payer, call(usdc(), [...here()]))),
+    source: () => `did:pkh:stellar:testnet:${local.shop.publicKey()}`,
+    says: /names another account/,
+  },
+  {
+    rules: ['signature'],
+    title: 'a hash that another has signed',
+    make: async (shop) =>
+      pushed(shop, await send(local, local.payer, call(usdc(), [...here()])), local.shop),
+    says: /not signed for this challenge/,
+  },
+  {
+    rules: ['signature'],
+    title: 'a hash that is signed for another challenge',
+    async make(shop) {
+      const hash = await send(local, local.payer, call(usdc(), [...here()]))
+      const payload = await pushed(shop, hash)
+      answered.set(shop, await shop.challenge())
+      return payload
+    },
+    says: /not signed for this challenge/,
+  },
+]
+
+describe.each([...attacks, ...hashAttacks])('$title', (attack) => {
+  const present = async (shop: ReturnType<typeof open>) => {
+    const payload = await attack.make(shop)
+    return shop.show(payload, answered.get(shop), attack.source?.())
+  }
+
+  test('is refused, with the reason', async () => {
+    expect(await problem(await present(open(attack)))).toEqual(refusal(attack.says))
+  })
+
+  test(`gets through without ${attack.rules.join(', ')}`, async () => {
+    expect((await present(open(attack, attack.rules))).status).toBe(200)
+  })
+})
+
+test('every rule stands against something', () => {
+  const needed = (list: readonly Attack[]) => new Set(list.flatMap(({ rules }) => rules))
+  expect([...needed(attacks)].toSorted()).toEqual(Object.keys(RULES).toSorted())
+  // Time and network want a clock and a node that lies: see the tests of pushed payments.
+  expect([...needed(hashAttacks), 'age', 'network', 'time'].toSorted()).toEqual(
+    Object.keys(HASH_RULES).toSorted(),
+  )
+})
+
+describe('what cannot be read as one transfer is refused', () => {
+  const shop = () => shops(local)({})
+  const cases: [string, () => Promise<string>][] = [
+    ['nonsense', async () => 'AAAA'],
+    ['base64 of another length', async () => 'AAA'],
+    [
+      'another function',
+      async () => (await own(call(usdc(), [...here()], 'transfer'))).transaction.slice(0, -8),
+    ],
+    [
+      '[stellar-charge-013] another function of the token',
+      async () => {
+        const tx = await prepare(
+          local,
+          local.payer.publicKey(),
+          Operation.invokeContractFunction({
+            contract: usdc(),
+            function: 'burn',
+            args: [address(local.payer.publicKey()), nativeToScVal(cent, { type: 'i128' })],
+          }),
+        )
+        return signed(tx, local.payer)
+      },
+    ],
+    [
+      'a classic operation',
+      async () => {
+        const source = await local.server.getAccount(local.payer.publicKey())
+        const built = new TransactionBuilder(source, {
+          fee: BASE_FEE,
+          networkPassphrase: local.chain.passphrase,
+          timebounds: { minTime: 0, maxTime: local.chain.now() + 60 },
+        })
+          .addOperation(Operation.bumpSequence({ bumpTo: '9' }))
+          .build()
+        return signed(built, local.payer)
+      },
+    ],
+    [
+      'a fee bump',
+      async () => {
+        const { transaction: text } = await own(call(usdc(), [...here()]))
+        const inner = new Transaction(text, local.chain.passphrase)
+        const outer = TransactionBuilder.buildFeeBumpTransaction(
+          local.payer,
+          '200',
+          inner,
+          local.chain.passphrase,
+        )
+        outer.sign(local.payer)
+        return outer.toXdr()
+      },
+    ],
+    [
+      'bytes that follow',
+      async () => {
+        const { transaction: text } = await own(call(usdc(), [...here()]))
+        return Buffer.concat([Buffer.from(text, 'base64'), Buffer.alloc(6)]).toString('base64')
+      },
+    ],
+  ]
+  test.each(cases)('%s', async (_, make) => {
+    const answer = await problem(await shop().show(transaction(await make())))
+    expect(answer).toMatchObject({ status: 402 })
+    expect(answer.code).toMatch(/^(verification-failed|malformed-credential)$/)
+  })
+})
+
+test('an honest payment of each kind is judged good', async () => {
+  const pay = () => call(usdc(), [...here()])
+  const judging = (shop?: Attack['shop']) =>
+    open({ rules: [], title: '', says: /./, make: () => own(pay()), ...(shop && { shop }) })
+  expect((await judging().show(await own(pay()))).status).toBe(200)
+  expect((await judging(sponsored).show(await agreed(pay()))).status).toBe(200)
+  const shop = judging()
+  const payload = await pushed(shop, await send(local, local.payer, pay()))
+  expect((await shop.show(payload, answered.get(shop))).status).toBe(200)
+})
+
+test('a muxed recipient is paid, and no other part of the same account', async () => {
+  const muxed = (id: string) =>
+    encodeMuxedAccountToAddress(encodeMuxedAccount(local.shop.publicKey(), id))
+  const shop = shops(local)({ recipient: muxed('42') })
+  const pay = (to: string) => own(call(usdc(), [local.payer.publicKey(), to, cent]))
+  expect(await problem(await shop.show(await pay(muxed('43'))))).toEqual(refusal(/somebody else/))
+  expect(await problem(await shop.show(await pay(local.shop.publicKey())))).toEqual(
+    refusal(/somebody else/),
+  )
+  const before = local.settled()
+  expect((await shop.ask(await shop.pay())).status).toBe(200)
+  expect(local.settled()).toBe(before + 1)
+})
