@@ -82,7 +82,7 @@ describe('what is signed', () => {
     }
   })
 
-  test('[stellar-charge-014] [stellar-charge-015] [stellar-charge-028] an agreement is all that is signed for a sponsor', async () => {
+  test('[stellar-charge-010] [stellar-charge-014] [stellar-charge-015] [stellar-charge-028] an agreement is all that is signed for a sponsor', async () => {
     const { payload, source } = await prove(challengeFor(sponsored))
     const { tx, entry } = read(payload)
     expect([tx.source, tx.signatures]).toEqual([nobody, []])
@@ -92,7 +92,6 @@ describe('what is signed', () => {
       signed: true,
     })
     expect(entry.invocation.subInvocations).toEqual([])
-    // [stellar-charge-010]
     expect(source).toBe(`did:pkh:stellar:testnet:${local.payer.publicKey()}`)
   })
 

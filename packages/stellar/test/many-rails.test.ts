@@ -1,0 +1,59 @@
+/**
+ * Stellar beside other rails on one endpoint: one 402 offers them all, each at its price, and one that is down drops out.
+ *
+ * @module
+ */
+import { createBench, reference } from '@polyrail/conformance'
+import { Challenge } from '@polyrail/core'
+import { Mpp as Wallet } from '@polyrail/core/client'
+import { Mpp } from '@polyrail/core/server'
+import { stellar as paying } from '@polyrail/stellar/client'
+import { stellar } from '@polyrail/stellar/server'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { start, type Local } from './rail.ts'
+import { realm, secretKey, url } from './shop.ts'
+
+let local: Local
+beforeAll(async () => void (local = await start()))
+afterAll(() => local.chain.stop())
+
+const others = [reference.order(), reference.token(), reference.invoice()]
+
+function open(options: Parameters<typeof stellar.charge>[0] = {}) {
+  const mine = stellar.charge({ ...local.terms, ...options })
+  const mpp = Mpp.create({
+    methods: [mine, ...others.map(({ server }) => server)],
+    realm,
+    secretKey,
+  })
+  const page = mpp.compose(
+    ['stellar/charge', { amount: '0.01' }],
+    ...others.map(({ server, options }) => [`${server.name}/${server.intent}`, options] as never),
+  )
+  return async (input: RequestInfo | URL, init?: RequestInit) => {
+    const payment = await page(new Request(input, init))
+    return payment.status === 402 ? payment.challenge : payment.withReceipt(new Response('goods'))
+  }
+}
+
+const offered = async (fetch: ReturnType<typeof open>) =>
+  Challenge.parse((await fetch(url)).headers).map(({ method }) => method)
+
+test('all are offered, and any one of them buys the page', async () => {
+  const fetch = open()
+  const names = others.map(({ server }) => server.name)
+  expect((await offered(fetch)).toSorted()).toEqual(['stellar', ...names].toSorted())
+  const before = local.settled()
+  const wallet = (methods: Parameters<typeof Wallet.create>[0]['methods']) =>
+    Wallet.create({ methods, policy: { max: '1000000', approve: () => true }, fetch })
+  const mine = wallet([paying.charge(local.wallet)])
+  expect(await (await mine.fetch(url)).text()).toBe('goods')
+  expect(local.settled()).toBe(before + 1)
+  expect(createBench(others[0]!)).toBeDefined()
+})
+
+test('a sponsor whose node is down drops out of the offer, and the others stay', async () => {
+  const fetch = open({ feePayer: local.chain.account() })
+  using _ = local.chain.fault({ fail: { status: 503 } })
+  expect(await offered(fetch)).toEqual(others.map(({ server }) => server.name))
+})
