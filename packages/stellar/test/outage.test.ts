@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { Store } from '@polyrail/core/server'
 import type { Stellar } from '@polyrail/sandbox/stellar'
 import { Transaction } from '@stellar/stellar-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -126,6 +127,26 @@ test('[stellar-charge-033] a node that cannot try a payment out is a 503, and no
     expect(sending.hits).toBe(0)
     sending.clear()
   }
+})
+
+test('a payment that another server ends leaves the fee in the books as it was', async () => {
+  const store = Store.memory()
+  const account = local.chain.account()
+  const budget = { total: '1', payer: '0.01215' }
+  const [first, second] = [0, 1].map(() => open({ feePayer: { account, budget }, store, settle }))
+  const payer = local.customer(3n * cent)
+  const credential = await first!.pay(payer)
+  using _ = local.chain.fault({
+    method: 'sendTransaction',
+    fail: 'hang',
+    executed: true,
+    times: 1,
+  })
+  expect((await first!.ask(credential)).status).toBe(503)
+  expect((await insist(second!, credential)).at(-1)).toBe(200)
+  // 60,100 stroops were paid of the 61,000 that were set aside, so that 61,000 fit once more, and no third time.
+  expect((await second!.ask(await second!.pay(payer))).status).toBe(200)
+  expect((await second!.ask(await second!.pay(payer))).status).toBe(503)
 })
 
 test('a node on another network judges nothing', async () => {

@@ -4,7 +4,9 @@
  * @module
  */
 import { Challenge, Credential, Receipt, type Method } from '@polyrail/core'
+import { Mpp as Wallet } from '@polyrail/core/client'
 import { charge, PUBNET, TESTNET, USDC } from '@polyrail/stellar'
+import { stellar as stellarClient } from '@polyrail/stellar/client'
 import { stellar } from '@polyrail/stellar/server'
 import {
   Asset,
@@ -156,6 +158,38 @@ test('[stellar-charge-053] [stellar-charge-054] [stellar-charge-055] [stellar-ch
     timestamp: new Date(createdAt * 1000).toISOString(),
     externalId: 'order 7',
   })
+})
+
+test('amounts beyond 64 bits are paid to the unit', async () => {
+  const token = local.chain.token({ decimals: 18 })
+  const key = local.chain.account()
+  token.mint(key.publicKey(), 2n ** 100n)
+  const price = { amount: '123456789012.000000000000000001', decimals: 18 }
+  const units = 123_456_789_012n * 10n ** 18n + 1n
+  const shop = shops(local)({ currency: token.contract, route: price })
+  const { request } = await shop.challenge()
+  expect(request.amount).toBe(String(units))
+  const client = stellarClient.charge({
+    ...local.wallet,
+    account: key,
+    currencies: [token.contract],
+  })
+  const wallet = Wallet.create({
+    methods: [client],
+    policy: { approve: () => true, max: String(2n ** 90n) },
+    fetch: (input, init) => shop.fetch(new Request(input, init)),
+  })
+  expect((await wallet.fetch('https://shop.example/page')).status).toBe(200)
+  expect(token.transfers()).toMatchObject([{ amount: units, to: local.shop.publicKey() }])
+})
+
+test('a contract can be paid, by its payer’s fee and by the server’s', async () => {
+  const recipient = local.chain.contractAccount([Keypair.random()])
+  for (const feePayer of [undefined, local.chain.account()]) {
+    const shop = shops(local)({ recipient, feePayer })
+    expect((await shop.ask(await shop.pay())).status).toBe(200)
+  }
+  expect(local.usdc.received(recipient)).toEqual({ count: 2, sum: 200_000n })
 })
 
 test('[stellar-charge-017] [stellar-charge-051] what the payer has signed is what is sent, to the byte', async () => {
