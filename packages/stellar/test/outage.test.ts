@@ -174,6 +174,16 @@ test('a full queue is waited for, and a node that lags behind too', async () => 
   }
 })
 
+test('a transaction that the node took and lost is sent again', { timeout: 30_000 }, async () => {
+  const shop = open({ settle: 25_000 })
+  const payer = local.customer(cent)
+  const credential = await shop.pay(payer)
+  const lie = { result: { status: 'PENDING' } }
+  using _ = local.chain.fault({ method: 'sendTransaction', fail: lie, times: 1 })
+  expect((await shop.ask(credential)).status).toBe(200)
+  expect(local.usdc.sent(payer.publicKey()).count).toBe(1)
+})
+
 test('a queue that stays full is a 503 with nothing moved', async () => {
   const shop = openFor('sponsored')
   const payer = local.customer(cent)

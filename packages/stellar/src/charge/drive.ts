@@ -49,6 +49,9 @@ function endOf(sent: Sent): Driven | undefined {
   return sent.status === 'unreached' ? { status: 'unsent', cause: sent.cause } : undefined
 }
 
+/** Milliseconds after which what a node has taken is sent again: it may have been dropped on its way. */
+const PATIENCE = 10_000
+
 /** What an answer means when something may have been sent: a refusal may come of that. */
 async function follow(
   { status }: Sent,
@@ -56,8 +59,11 @@ async function follow(
   { network, signal }: { network: Network; signal: AbortSignal },
 ): Promise<Driven | undefined> {
   const isKnown = status === 'pending' || status === 'invalid'
-  const fate = isKnown ? await watch(ready, network, signal) : await look(ready, network, signal)
-  return fate && { status: 'sent', fate }
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)])
+  const fate = isKnown ? await watch(ready, network, patience) : await look(ready, network, signal)
+  return fate === undefined || (fate === 'unknown' && !signal.aborted)
+    ? undefined
+    : { status: 'sent', fate }
 }
 
 const giveUp = (isOut: boolean): Driven =>

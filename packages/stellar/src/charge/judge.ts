@@ -8,14 +8,13 @@ import { baseOf } from '../address.js'
 import { isOnly } from './effects.js'
 import type { Evidence } from './evidence.js'
 import type { Request } from './method.js'
-import { identify, RULES, type Asked, type Case, type Rules } from './rules.js'
+import { isNamed, RULES, type Asked, type Case, type Rules } from './rules.js'
 import type { Sponsor } from './sponsor.js'
 import type { Signed, Transfer } from './transaction.js'
 import type { Found } from '../network.js'
 
 /** A credential that is good. */
 export type Approved = {
-  type: 'transaction' | 'hash'
   signed: Signed
   transfer: Transfer
   /** Whether the payer has proven to be it. */
@@ -70,7 +69,7 @@ function judgeTransaction(
     if (refusal) return refuse(refusal)
   }
   const isSponsored = request.methodDetails.feePayer === true
-  return { type: 'transaction', signed, transfer, isProven: true, isSponsored }
+  return { signed, transfer, isProven: true, isSponsored }
 }
 
 type HashCase = EvidenceOf<'hash'> & { asked: Asked; transfer: Transfer | undefined }
@@ -131,7 +130,7 @@ export const HASH_RULES = {
       : 'The transaction changed other balances than those of payer and recipient.',
 
   claim: ({ transfer, asked }) =>
-    asked.source === undefined || asked.source === identify(asked.request, transfer?.from ?? '')
+    isNamed(asked, transfer?.from ?? '')
       ? undefined
       : 'The source names another account than the one that paid.',
 
@@ -171,15 +170,7 @@ function judgeHash(
   if (!signed?.transfer) return refuse('The transaction cannot be read.')
   const isProven = isSigned === true
   const { transfer } = signed
-  return {
-    type: 'hash',
-    signed,
-    transfer,
-    isProven,
-    isSponsored: false,
-    hash: evidence.hash,
-    found,
-  }
+  return { signed, transfer, isProven, isSponsored: false, hash: evidence.hash, found }
 }
 
 /** Left out, what the draft has is taken. */

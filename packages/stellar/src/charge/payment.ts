@@ -8,7 +8,6 @@ import {
   Account,
   Address,
   authorizeEntry,
-  Contract,
   nativeToScVal,
   Operation,
   TransactionBuilder,
@@ -26,6 +25,7 @@ import type { charge as method } from './method.js'
 import { modeOf, typeOf, type Challenge, type Terms } from './offer.js'
 import { push } from './push.js'
 import { sign } from './rebuild.js'
+import { sourceOf } from './source.js'
 import { bindingOf, hexOf, type Transfer } from './transaction.js'
 import type { Turns } from './turns.js'
 import { until } from './until.js'
@@ -55,7 +55,7 @@ export type Order = Pick<Method.toClient.Parameters<typeof method>, 'on' | 'sign
  */
 export async function prove(wallet: Wallet, order: Order): Promise<Method.Proof<typeof method>> {
   const { request } = order.challenge
-  const source = `did:pkh:${wallet.terms.network}:${wallet.terms.payer}`
+  const source = sourceOf(wallet.terms.network, wallet.terms.payer)
   const type = typeOf(request, wallet.terms) ?? 'transaction'
   if (request.methodDetails.feePayer) {
     const transaction = await agree(wallet, order)
@@ -98,74 +98,40 @@ const transferOf = (
   from: string,
 ): Transfer => ({ token, from, to, amount: BigInt(amount) })
 
-const callOf = ({ token, from, to, amount }: Transfer): xdr.Operation =>
-  new Contract(token).call(
-    'transfer',
-    new Address(from).toScVal(),
-    new Address(to).toScVal(),
-    nativeToScVal(amount, { type: 'i128' }),
-  )
-
 /** Signs the agreement to a transfer that the server sends and pays for. @see Stellar charge draft, Server-Sponsored Fees */
 async function agree(wallet: Wallet, { challenge, signal }: Order): Promise<string> {
   const { network, account, terms } = wallet
   const transfer = transferOf(challenge.request, terms.payer)
   const now = Date.now() / 1000
   const end = endOf(challenge.expires, now)
-  const build = (operation: xdr.Operation, trial?: Trial) => {
-    const builder = new TransactionBuilder(new Account(NOBODY, '0'), {
-      fee: String(BID),
-      networkPassphrase: network.passphrase,
-      timebounds: { minTime: 0, maxTime: end },
-    }).addOperation(operation)
-    if (trial) builder.setSorobanData(trial.transactionData)
-    return builder.build()
-  }
-  const unsigned = build(callOf(transfer))
-  const [trial, ledger] = await Promise.all([
-    tryOut(unsigned.toXdr(), network, signal),
+  const build = builderFor(new Account(NOBODY, '0'), { passphrase: network.passphrase, end })
+  const [{ call, trial }, ledger] = await Promise.all([
+    plan(build, transfer, { network, signal }),
     network.readLedger({ signal }),
   ])
-  checkTrial(trial, transfer)
-  const [operation] = unsigned.operations
-  if (operation?.type !== 'invokeHostFunction') throw new TypeError('There is no contract call.')
-  const { func } = operation
-  const last = lastLedger(ledger, end - now)
-  const auth = [
-    await authorizeEntry(entryFor(func, transfer), signWith(account), last, network.passphrase),
-  ]
-  return build(Operation.invokeHostFunction({ func, auth }), trial).toXdr()
-}
-
-/** An agreement to the one call, made here: what a node says should be signed is not looked at. */
-function entryFor(func: xdr.HostFunction, { from }: Transfer): xdr.SorobanAuthorizationEntry {
-  if (func.type !== 'hostFunctionTypeInvokeContract') throw new TypeError('There is no call.')
-  const { SorobanCredentials, SorobanAuthorizedFunction } = xdr
-  return new xdr.SorobanAuthorizationEntry({
-    credentials: SorobanCredentials.sorobanCredentialsAddress(
+  const unsigned = entryFor(
+    call,
+    xdr.SorobanCredentials.sorobanCredentialsAddress(
       new xdr.SorobanAddressCredentials({
-        address: new Address(from).toScAddress(),
+        address: new Address(transfer.from).toScAddress(),
         nonce: createNonce(),
         signatureExpirationLedger: 0,
         signature: xdr.ScVal.scvVoid(),
       }),
     ),
-    rootInvocation: new xdr.SorobanAuthorizedInvocation({
-      function: SorobanAuthorizedFunction.sorobanAuthorizedFunctionTypeContractFn(
-        func.invokeContract,
-      ),
-      subInvocations: [],
-    }),
+  )
+  const signWith = async (_: unknown, payload: Uint8Array) => ({
+    signature: await account.sign(payload),
+    publicKey: account.publicKey(),
   })
+  signal.throwIfAborted()
+  const last = lastLedger(ledger, end - now)
+  const entry = await authorizeEntry(unsigned, signWith, last, network.passphrase)
+  return build(invoke(call, entry), trial).toXdr()
 }
 
 const createNonce = (): bigint =>
   BigInt.asIntN(64, crypto.getRandomValues(new BigUint64Array(1))[0] ?? 0n)
-
-const signWith = (account: Signer) => async (_: unknown, payload: Uint8Array) => ({
-  signature: await account.sign(payload),
-  publicKey: account.publicKey(),
-})
 
 /** Signs a whole transaction, whose fee the payer pays. @see Stellar charge draft, Client-Paid Fees */
 async function signWhole(wallet: Wallet, { challenge, signal }: Order): Promise<Transaction> {
@@ -174,23 +140,12 @@ async function signWhole(wallet: Wallet, { challenge, signal }: Order): Promise<
   const payer = await readAccount(terms.payer, network, { signal })
   if (!payer) throw wouldFail('The account that pays is not on the network: it needs lumens first.')
   const end = endOf(challenge.expires, Date.now() / 1000)
-  const build = (operation: xdr.Operation, trial?: Trial) => {
-    const builder = new TransactionBuilder(new Account(terms.payer, String(payer.sequence)), {
-      fee: String(BID),
-      networkPassphrase: network.passphrase,
-      timebounds: { minTime: 0, maxTime: end },
-    }).addOperation(operation)
-    if (trial) builder.setSorobanData(trial.transactionData)
-    return builder.build()
-  }
-  const unsigned = build(callOf(transfer))
-  const trial = await tryOut(unsigned.toXdr(), network, signal)
-  checkTrial(trial, transfer)
-  const [operation] = unsigned.operations
-  if (operation?.type !== 'invokeHostFunction') throw new TypeError('There is no contract call.')
-  const { func } = operation
-  const auth = [ownEntry(func)]
-  const tx = build(Operation.invokeHostFunction({ func, auth }), trial)
+  const source = new Account(terms.payer, String(payer.sequence))
+  const build = builderFor(source, { passphrase: network.passphrase, end })
+  const { call, trial } = await plan(build, transfer, { network, signal })
+  // The signature around the transaction is the agreement.
+  const entry = entryFor(call, xdr.SorobanCredentials.sorobanCredentialsSourceAccount())
+  const tx = build(invoke(call, entry), trial)
   if (BigInt(tx.fee) > maxFee)
     throw wouldFail('The fee is above maxFee of this client; nothing was paid.')
   signal.throwIfAborted()
@@ -198,19 +153,64 @@ async function signWhole(wallet: Wallet, { challenge, signal }: Order): Promise<
   return tx
 }
 
-/** The signature around the transaction is the agreement. */
-function ownEntry(func: xdr.HostFunction): xdr.SorobanAuthorizationEntry {
-  if (func.type !== 'hostFunctionTypeInvokeContract') throw new TypeError('There is no call.')
-  return new xdr.SorobanAuthorizationEntry({
-    credentials: xdr.SorobanCredentials.sorobanCredentialsSourceAccount(),
+type Build = (operation: xdr.Operation, trial?: Trial) => Transaction
+
+/** Builds transactions of one source. None of them uses up the sequence number of `source`: one at most is sent. */
+const builderFor =
+  (source: Account, { passphrase, end }: { passphrase: string; end: number }): Build =>
+  (operation, trial) => {
+    const fresh = new Account(source.accountId(), source.sequenceNumber())
+    const builder = new TransactionBuilder(fresh, {
+      fee: String(BID),
+      networkPassphrase: passphrase,
+      timebounds: { minTime: 0, maxTime: end },
+    }).addOperation(operation)
+    if (trial) builder.setSorobanData(trial.transactionData)
+    return builder.build()
+  }
+
+/** Makes the call of a transfer, and has it tried out. */
+async function plan(
+  build: Build,
+  transfer: Transfer,
+  { network, signal }: { network: Network; signal: AbortSignal },
+): Promise<{ call: xdr.InvokeContractArgs; trial: Trial }> {
+  const { token, from, to, amount } = transfer
+  const call = new xdr.InvokeContractArgs({
+    contractAddress: new Address(token).toScAddress(),
+    functionName: 'transfer',
+    args: [
+      new Address(from).toScVal(),
+      new Address(to).toScVal(),
+      nativeToScVal(amount, { type: 'i128' }),
+    ],
+  })
+  const trial = await tryOut(build(invoke(call)).toXdr(), network, signal)
+  checkTrial(trial, transfer)
+  return { call, trial }
+}
+
+const invoke = (
+  call: xdr.InvokeContractArgs,
+  ...auth: xdr.SorobanAuthorizationEntry[]
+): xdr.Operation =>
+  Operation.invokeHostFunction({
+    func: xdr.HostFunction.hostFunctionTypeInvokeContract(call),
+    auth,
+  })
+
+/** An agreement to the one call, made here: what a node says should be signed is not looked at. */
+const entryFor = (
+  call: xdr.InvokeContractArgs,
+  credentials: xdr.SorobanCredentials,
+): xdr.SorobanAuthorizationEntry =>
+  new xdr.SorobanAuthorizationEntry({
+    credentials,
     rootInvocation: new xdr.SorobanAuthorizedInvocation({
-      function: xdr.SorobanAuthorizedFunction.sorobanAuthorizedFunctionTypeContractFn(
-        func.invokeContract,
-      ),
+      function: xdr.SorobanAuthorizedFunction.sorobanAuthorizedFunctionTypeContractFn(call),
       subInvocations: [],
     }),
   })
-}
 
 function checkTrial(trial: Trial, transfer: Transfer): void {
   if (!trial.isGood)

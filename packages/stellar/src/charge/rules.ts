@@ -10,8 +10,13 @@ import { isOnly } from './effects.js'
 import type { Trial } from './evidence.js'
 import { endOf, lastLedger } from './expiry.js'
 import type { Request } from './method.js'
+import { sourceOf } from './source.js'
 import type { Sponsor } from './sponsor.js'
 import { signersOf, type Authorization, type Signed, type Transfer } from './transaction.js'
+
+/** Whether a credential names who pays, or nobody. */
+export const isNamed = ({ source, request }: Asked, payer: string): boolean =>
+  source === undefined || source === sourceOf(request.methodDetails.network, payer)
 
 /** What a credential is for. */
 export type Asked = {
@@ -67,7 +72,7 @@ export const RULES = {
       : undefined,
 
   claim: ({ transfer, asked }) =>
-    asked.source === undefined || asked.source === identify(asked.request, transfer.from)
+    isNamed(asked, transfer.from)
       ? undefined
       : 'The source names another account than the one that pays.',
 
@@ -174,7 +179,3 @@ const LEEWAY = 10
 /** Signatures of contract accounts have shapes of their own: trying the transaction out tells whether they are good. */
 const isProven = ({ kind, address, signers }: Authorization): boolean =>
   kind !== 'address' || kindOf(address) === 'contract' || (signers?.length ?? 0) > 0
-
-/** `did:pkh` on this network. Draft, Credential Structure. */
-export const identify = ({ methodDetails }: Request, account: string): string =>
-  `did:pkh:${methodDetails.network}:${account}`

@@ -5,13 +5,14 @@
  * @module
  */
 import { Method } from '@polyrail/core'
-import { baseOf, kindOf } from '../address.js'
+import { kindOf } from '../address.js'
 import { DECIMALS } from '../constants.js'
 import { connect, type Location } from '../network.js'
 import type { Signer } from '../signer.js'
 import type { Approved, Code } from './judge.js'
 import { charge as method, type CredentialType } from './method.js'
 import { createRequest } from './price.js'
+import { sourceOf } from './source.js'
 import { createSponsor, watchBalance, type Sponsor } from './sponsor.js'
 
 /**
@@ -39,7 +40,7 @@ export function createRail(
   const network = connect(location)
   const sponsor = feePayer && createSponsor(feePayer)
   const watch = sponsor && watchBalance(sponsor, network)
-  checkTerms({ recipient, decimals }, sponsor)
+  checkTerms({ recipient, decimals })
 
   const judgeOf = shareUnderway(async (presented) => {
     const { gather, judge } = await load()
@@ -81,7 +82,7 @@ export function createRail(
 
     payer: ({ validated, challenge }) =>
       validated.isProven
-        ? `did:pkh:${challenge.request.methodDetails.network}:${validated.transfer.from}`
+        ? sourceOf(challenge.request.methodDetails.network, validated.transfer.from)
         : undefined,
 
     settle: (presented) => settleOf(presented.validated, presented),
@@ -156,18 +157,14 @@ type Presented = Method.Presented<typeof method>
 /** The SDK is loaded for the first credential, and never for an offer. */
 const load = () => import('./settle.js')
 
-function checkTerms(
-  { recipient, decimals = DECIMALS }: Pick<charge.Options, 'decimals' | 'recipient'>,
-  sponsor: Sponsor | undefined,
-): void {
+function checkTerms({
+  recipient,
+  decimals = DECIMALS,
+}: Pick<charge.Options, 'decimals' | 'recipient'>): void {
   if (!(Number.isInteger(decimals) && decimals >= 0 && decimals <= 38))
     throw new TypeError('stellar/charge: decimals is a whole number from 0 to 38.')
   if (recipient !== undefined && kindOf(recipient) === undefined)
     throw new TypeError(
       `stellar/charge: recipient must be a Stellar address (G…, M… or C…) with its checksum, not ${recipient}.`,
-    )
-  if (recipient !== undefined && sponsor?.addresses.includes(baseOf(recipient)))
-    throw new TypeError(
-      'stellar/charge: the recipient must be another account than those of feePayer, which may take part in no payment.',
     )
 }

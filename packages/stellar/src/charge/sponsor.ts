@@ -175,16 +175,15 @@ export function watchBalance(
 ): () => Promise<void> {
   const payers = feeBump ? [feeBump] : sources
   let seen: { stroops: Promise<bigint>; until: number } | undefined
+  /** What the poorest of them holds. */
   const look = async (): Promise<bigint> => {
     // The SDK is needed only where fees are paid.
     const { readAccount } = await import('./account.js')
     const accounts = await Promise.all(
       payers.map((payer) => readAccount(payer.publicKey(), network, {})),
     )
-    return accounts.reduce((most, account) => {
-      const { spendable = 0n } = account ?? {}
-      return spendable > most ? spendable : most
-    }, 0n)
+    const held = accounts.map((account) => account?.spendable ?? 0n)
+    return held.reduce((least, one) => (one < least ? one : least))
   }
   return async () => {
     if (!seen || seen.until < Date.now()) {
