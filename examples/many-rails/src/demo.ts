@@ -10,8 +10,10 @@ import { Mpp } from '@polyrail/core/client'
 import { lightning } from '@polyrail/lightning/client'
 import { LocalCards } from '@polyrail/sandbox/card'
 import { Lightning } from '@polyrail/sandbox/lightning'
+import { Stellar } from '@polyrail/sandbox/stellar'
 import { LocalStripe } from '@polyrail/sandbox/stripe'
 import { Tempo } from '@polyrail/sandbox/tempo'
+import { stellar } from '@polyrail/stellar/client'
 import { stripe } from '@polyrail/stripe/client'
 import { tempo } from '@polyrail/tempo/client'
 import { randomBytes } from 'node:crypto'
@@ -29,18 +31,28 @@ const nodes = await Lightning.start({ quiet: true })
 const bureau = await LocalStripe.start({ quiet: true })
 const { networkId } = bureau
 const cards = await LocalCards.start({ quiet: true })
+const ledger = await Stellar.start({ quiet: true })
+const usdc = ledger.asset()
+const holder = ledger.account()
+const till = ledger.account().publicKey()
+usdc.mint(holder.publicKey(), 1_0000000n)
+usdc.trust(till)
+const at = { rpcUrl: ledger.rpcUrl, network: 'stellar:testnet' } as const
+const chest = { recipient: till, currency: usdc.contract, ...at }
 const recipient = (await chain.account({ amount: 5_000_000n })).address
 const member = { member: 'ada', secret: randomBytes(32).toString('base64') }
 const bank: Bank = new Map([['ada', { secret: member.secret, points: 25, paid: new Set() }]])
 const account = { client: new Stripe(bureau.secretKey, bureau.options), networkId }
 const psp = { enabler: acquirerOver(cards.acquirer), key: cards.key, merchantName: 'One Page' }
-const shop = await open({ recipient, rpcUrl, chainId, node: nodes.payee, account, psp, bank })
+const node = nodes.payee
+const shop = await open({ recipient, rpcUrl, chainId, node, account, psp, chest, bank })
 const agent = new Stripe(bureau.agent.secretKey, bureau.options)
 const tokens = await openTokens({ stripe: agent, paymentMethod: 'pm_card_visa', most: 100n })
 row('chain', `Tempo, chain id ${chainId}, ${rpcUrl}`)
 row('nodes', `Lightning on regtest, ${nodes.payer.id} → ${nodes.payee.id}`)
 row('stripe', `${bureau.url}, profile ${networkId}`)
 row('cards', `${cards.url}, key ${cards.key.kid}`)
+row('ledger', `Stellar, ${ledger.passphrase}, ${ledger.rpcUrl}`)
 row('payer', payer.address)
 row('shop', `${recipient}, selling ${shop.url}`)
 
@@ -100,7 +112,7 @@ try {
     ],
     policy: { max: { 'stripe:usd': '1.00' } },
   })
-  const charged = await purse.fetch(shop.url)
+  const charged = await cards.fetch(shop.url)
   part('receipt', Receipt.fromResponse(charged) ?? {})
   row('answer', `${charged.status} ${charged.statusText}, ${await charged.text()}`)
   row(
@@ -125,6 +137,17 @@ try {
     `${cards.captured['usd']?.sum} cents captured of ${cards.charges.at(-1)?.network}`,
   )
 
+  title('The same page on Stellar')
+  const saver = Mpp.create({
+    methods: [stellar({ account: holder, currencies: [usdc.contract], ...at })],
+    policy: { max: '0.05' },
+  })
+  const sold = await saver.fetch(shop.url)
+  part('receipt', Receipt.fromResponse(sold) ?? {})
+  row('answer', `${sold.status} ${sold.statusText}, ${await sold.text()}`)
+  row('payer', `10000000 → ${usdc.balance(holder.publicKey())} units of USDC`)
+  row('shop', `0 → ${usdc.balance(till)} units of USDC`)
+
   title('The same page for points')
   const points = Mpp.create({ methods: [spend(member)], policy: { max: '10' } })
   const again = await points.fetch(shop.url)
@@ -134,7 +157,7 @@ try {
 } finally {
   await shop.close()
   await tokens.close()
-  await Promise.all([chain.stop(), nodes.stop(), bureau.stop(), cards.stop()])
+  await Promise.all([chain.stop(), nodes.stop(), bureau.stop(), cards.stop(), ledger.stop()])
 }
 
 async function balances() {

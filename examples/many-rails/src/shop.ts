@@ -1,12 +1,13 @@
 /**
- * The seller: one page on a plain Node server, for a cent on Tempo, ten satoshis over Lightning, half a dollar
- * by card or over Stripe, or ten points.
+ * The seller: one page on a plain Node server, for a cent on Tempo or Stellar, ten satoshis over Lightning, half a
+ * dollar by card or over Stripe, or ten points.
  *
  * @module
  */
 import { card } from '@polyrail/card/server'
 import { Mpp } from '@polyrail/core/server'
 import { lightning, type Wallet } from '@polyrail/lightning/server'
+import { stellar } from '@polyrail/stellar/server'
 import { stripe } from '@polyrail/stripe/server'
 import { tempo } from '@polyrail/tempo/server'
 import { randomBytes } from 'node:crypto'
@@ -21,16 +22,18 @@ import { accept, type Bank } from './points.js'
  * @param options.node - The shop's Lightning node.
  * @param options.account - The shop's account at Stripe.
  * @param options.psp - The shop's payment service for cards, and its public key.
+ * @param options.chest - The shop's account on Stellar.
  * @returns Where the page is, and how to close.
  */
 export async function open(options: open.Options) {
-  const { recipient, rpcUrl, chainId, node, account, psp, bank } = options
+  const { recipient, rpcUrl, chainId, node, account, psp, chest, bank } = options
   const mpp = Mpp.create({
     methods: [
       tempo({ recipient, rpcUrl, chainId }),
       lightning({ wallet: node, network: 'regtest' }),
       stripe(account),
       card(psp),
+      stellar(chest),
       accept(bank),
     ],
     realm: '127.0.0.1',
@@ -42,6 +45,7 @@ export async function open(options: open.Options) {
     mpp.lightning.charge({ amount: '10', memo: 'One page', description: 'One page' }),
     mpp.stripe.charge({ amount: '0.50', externalId: 'page-1', description: 'One page' }),
     mpp.card.charge({ amount: '0.50', externalId: 'page-1', description: 'One page' }),
+    mpp.stellar.charge({ amount: '0.01', externalId: 'page-1', description: 'One page' }),
     mpp.points.charge({ amount: '10', description: 'One page' }),
   )
   const page = pay(() => Response.json({ page: 'What is worth a cent is worth reading.' }))
@@ -67,6 +71,7 @@ export declare namespace open {
     node: Wallet
     account: stripe.Options
     psp: card.Options
+    chest: stellar.Options
     bank: Bank
   }
 }
