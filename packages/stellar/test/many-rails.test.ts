@@ -17,18 +17,18 @@ let local: Local
 beforeAll(async () => void (local = await start()))
 afterAll(() => local.chain.stop())
 
-const others = [reference.order(), reference.token(), reference.invoice()]
+const [orders, tokens, invoices] = [reference.order(), reference.token(), reference.invoice()]
+const others = [orders, tokens, invoices]
 
 function open(options: Parameters<typeof stellar.charge>[0] = {}) {
   const mine = stellar.charge({ ...local.terms, ...options })
-  const mpp = Mpp.create({
-    methods: [mine, ...others.map(({ server }) => server)],
-    realm,
-    secretKey,
-  })
+  const methods = [mine, orders.server, tokens.server, invoices.server]
+  const mpp = Mpp.create({ methods, realm, secretKey })
   const page = mpp.compose(
-    ['stellar/charge', { amount: '0.01' }],
-    ...others.map(({ server, options }) => [`${server.name}/${server.intent}`, options] as never),
+    mpp.stellar.charge({ amount: '0.01' }),
+    mpp.order.charge(orders.options),
+    mpp.token.charge(tokens.options),
+    mpp.invoice.charge(invoices.options),
   )
   return async (input: RequestInfo | URL, init?: RequestInit) => {
     const payment = await page(new Request(input, init))

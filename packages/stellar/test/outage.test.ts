@@ -6,7 +6,7 @@
  */
 import { Store } from '@polyrail/core/server'
 import type { Stellar } from '@polyrail/sandbox/stellar'
-import { Transaction } from '@stellar/stellar-sdk'
+import { nativeToScVal, Transaction } from '@stellar/stellar-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { start, type Local } from './rail.ts'
 import { problem, read, refusal, shops } from './shop.ts'
@@ -231,6 +231,31 @@ test('[stellar-charge-050] a payment that fails in its ledger is told so', async
     local.chain.resume()
     expect(await problem(await answer)).toEqual(refusal(/failed/, 'settlement-failed'))
     expect(local.usdc.balance(payer.publicKey())).toBe(cent)
+  }
+})
+
+test('a token that shows itself in the ledger alone buys no page', async () => {
+  const thief = local.chain.account().publicKey()
+  for (const kind of ['pulled', 'sponsored'] as const) {
+    let tries = 0
+    const trials = kind === 'pulled' ? 2 : 3
+    const token = local.chain.token({
+      onTransfer({ call, from, amount }) {
+        if (++tries <= trials) return
+        const topics = ['transfer', from, thief].map((text, index) =>
+          nativeToScVal(text, { type: index === 0 ? 'symbol' : 'address' }),
+        )
+        call.emit(topics, nativeToScVal(amount, { type: 'i128' }))
+      },
+    })
+    const payer = local.chain.account()
+    token.mint(payer.publicKey(), cent)
+    const currency = token.contract
+    const feePayer = kind === 'sponsored' ? local.chain.account() : undefined
+    const shop = open({ feePayer, currency, settle: 5000 })
+    const credential = await shop.pay(payer, { currencies: [currency] })
+    expect(await problem(await shop.ask(credential))).toEqual(refusal(/changed other balances/))
+    expect(shop.served()).toBe(0)
   }
 })
 

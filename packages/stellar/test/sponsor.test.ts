@@ -298,8 +298,14 @@ describe('many payments at once', () => {
     const answers = await Promise.all(credentials.map((credential) => shop.ask(credential)))
     expect(answers.map(({ status }) => status)).toEqual([503, 503])
     local.chain.resume()
-    await new Promise((resolve) => setTimeout(resolve, 100))
-    for (const credential of credentials) expect((await shop.ask(credential)).status).toBe(200)
+    for (const credential of credentials) {
+      let answer = await shop.ask(credential)
+      while (answer.status === 503) {
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        answer = await shop.ask(credential)
+      }
+      expect(answer.status).toBe(200)
+    }
     expect([first, second].map((key) => local.usdc.sent(key.publicKey()).count)).toEqual([1, 1])
   })
 })
