@@ -112,7 +112,7 @@ try {
     ],
     policy: { max: { 'stripe:usd': '1.00' } },
   })
-  const charged = await cards.fetch(shop.url)
+  const charged = await purse.fetch(shop.url)
   part('receipt', Receipt.fromResponse(charged) ?? {})
   row('answer', `${charged.status} ${charged.statusText}, ${await charged.text()}`)
   row(

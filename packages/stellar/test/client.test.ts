@@ -284,6 +284,25 @@ describe('a push', () => {
     expect(local.usdc.sent(key.publicKey()).count).toBe(1)
   })
 
+  test.each(['refuses', 'signs as another'])(
+    'whose signer %s in the end is not made',
+    async (how) => {
+      const [key, other] = [local.customer(), Keypair.random()]
+      let signatures = 0
+      const account = {
+        publicKey: () => key.publicKey(),
+        sign(bytes: Uint8Array) {
+          if (++signatures === 1) return key.sign(bytes)
+          if (how === 'refuses') throw new Error('no')
+          return other.sign(bytes)
+        },
+      }
+      const methodDetails = { credentialTypes: ['signedHash'] }
+      await expect(prove(challengeFor({ methodDetails }), { account })).rejects.toThrow()
+      expect([signatures, local.usdc.sent(key.publicKey()).count]).toEqual([2, 0])
+    },
+  )
+
   test('that nobody takes is said to be unpaid', async () => {
     const key = local.customer()
     using _ = local.chain.fault({ method: 'sendTransaction', fail: { status: 429 } })

@@ -26,7 +26,7 @@ import { modeOf, typeOf, type Challenge, type Terms } from './offer.js'
 import { push } from './push.js'
 import { sign } from './rebuild.js'
 import { sourceOf } from './source.js'
-import { bindingOf, hexOf, type Transfer } from './transaction.js'
+import { bindingOf, hexOf, isSignedBy, type Transfer } from './transaction.js'
 import type { Turns } from './turns.js'
 import { until } from './until.js'
 
@@ -74,9 +74,11 @@ export async function prove(wallet: Wallet, order: Order): Promise<Method.Proof<
         authorization: true,
       }
     }
-    const hash = await push(tx, wallet.network, order.signal)
+    // Whoever signs may still say no: nothing is paid before.
+    const payload = await show(wallet, { hash: hexOf(tx.hash()), type, order })
+    await push(tx, wallet.network, order.signal)
     turn.end()
-    return { payload: await show(wallet, { hash, type, order }), source }
+    return { payload, source }
   } catch (cause) {
     turn.end()
     throw cause
@@ -89,7 +91,10 @@ async function show(
   { hash, type, order }: { hash: string; type: string; order: Order },
 ): Promise<Method.PayloadOf<typeof method>> {
   if (type === 'hash') return { type, hash }
-  const signature = await account.sign(bindingOf(order.challenge.id, hash))
+  const binding = bindingOf(order.challenge.id, hash)
+  const signature = await account.sign(binding)
+  if (!isSignedBy(account.publicKey(), binding, signature))
+    throw new Error(`stellar/charge: the key of ${account.publicKey()} did not sign as itself.`)
   return { type: 'signedHash', hash, sourceSignature: hexOf(signature) }
 }
 

@@ -15,16 +15,13 @@ const PATIENCE = 60_000
 /**
  * Sends a signed transaction. From here on nothing calls it off.
  *
- * @returns The transaction's hash, once it is in a ledger.
+ * Resolves once it is in a ledger.
+ *
  * @throws PaymentError `payment-indeterminate` when it may have been sent, and nobody says what became of it; with any other
  * error nothing was paid.
  * @see Stellar charge draft, Push Mode
  */
-export async function push(
-  tx: Transaction,
-  network: Network,
-  signal: AbortSignal,
-): Promise<string> {
+export async function push(tx: Transaction, network: Network, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   const hash = hexOf(tx.hash())
   const ready = { raw: tx.toXdr(), hash, maxTime: Number(tx.timeBounds?.maxTime ?? 0) }
@@ -35,7 +32,7 @@ export async function push(
       throw new Errors.PaymentError('payment-indeterminate', {
         detail: `The payment ${hash} was sent, and is in no ledger yet.`,
       })
-    if (fate !== 'void' && fate.status === 'SUCCESS') return hash
+    if (fate !== 'void' && fate.status === 'SUCCESS') return
   }
   throw new Errors.PaymentError('verification-failed', {
     detail: `No ledger has taken the payment ${hash}, or it failed there; nothing was paid but a fee.`,

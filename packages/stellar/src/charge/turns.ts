@@ -4,7 +4,7 @@
  * @module
  */
 
-/** A turn that somebody has. */
+/** A turn that somebody has. Ending it twice is ending it once. */
 export type Turn<holder> = { holder: holder; end: () => void }
 
 /** Several holders, each of whom serves one at a time. */
@@ -28,8 +28,10 @@ export function createTurns<holder>(holders: readonly holder[]): Turns<holder> {
       const before = line.last
       let release = () => {}
       line.last = new Promise<void>((resolve) => (release = resolve))
+      let isOver = false
       const end = () => {
-        line.waiting--
+        if (!isOver) line.waiting--
+        isOver = true
         release()
       }
       const isTaken = await Promise.race([before.then(() => true), aborted(signal)])
