@@ -4,14 +4,15 @@
  *
  * @module
  */
-import { card } from '@polyrail/card/server'
+import type { PublicKey } from '@polyrail/card/enabler'
+import { card, type ServerEnabler } from '@polyrail/card/server'
 import { Mpp } from '@polyrail/core/server'
 import { lightning, type Wallet } from '@polyrail/lightning/server'
 import { stellar } from '@polyrail/stellar/server'
 import { stripe } from '@polyrail/stripe/server'
 import { tempo } from '@polyrail/tempo/server'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { accept, type Bank } from './points.js'
 
@@ -27,12 +28,17 @@ import { accept, type Bank } from './points.js'
  */
 export async function open(options: open.Options) {
   const { recipient, rpcUrl, chainId, node, account, psp, chest, bank } = options
+  const { key, ...gateway } = psp
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const jwksUri = `${origin}/jwks.json`
   const mpp = Mpp.create({
     methods: [
       tempo({ recipient, rpcUrl, chainId }),
       lightning({ wallet: node, network: 'regtest' }),
       stripe(account),
-      card(psp),
+      card({ ...gateway, jwksUri, kid: key.kid }),
       stellar(chest),
       accept(bank),
     ],
@@ -48,13 +54,17 @@ export async function open(options: open.Options) {
     mpp.stellar.charge({ amount: '0.01', externalId: 'page-1', description: 'One page' }),
     mpp.points.charge({ amount: '10', description: 'One page' }),
   )
-  const page = pay(() => Response.json({ page: 'What is worth a cent is worth reading.' }))
+  const page = Mpp.toNodeListener(
+    pay(() => Response.json({ page: 'What is worth a cent is worth reading.' })),
+  )
+  // Six challenges in one header leave no room for a key.
+  const keys = Mpp.toNodeListener(card.jwks([key]))
 
-  const server = createServer(Mpp.toNodeListener(page))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    void (request.url === '/jwks.json' ? keys : page)(request, response)
+  })
   return {
-    url: `http://127.0.0.1:${port}/page`,
+    url: `${origin}/page`,
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve())
@@ -70,7 +80,7 @@ export declare namespace open {
     chainId: number
     node: Wallet
     account: stripe.Options
-    psp: card.Options
+    psp: { enabler: ServerEnabler; key: PublicKey; merchantName: string }
     chest: stellar.Options
     bank: Bank
   }
