@@ -40,6 +40,9 @@ export function baseOf(address: string): string {
   return found.kind === 'muxed' ? write(found.key.subarray(0, 32)) : address
 }
 
+/** The key of an account, also of a muxed one, or of a contract; `undefined` for what is no address. */
+export const keyOf = (address: string): Uint8Array | undefined => read(address)?.key.subarray(0, 32)
+
 function read(address: unknown): { kind: Kind; key: Uint8Array } | undefined {
   if (typeof address !== 'string') return undefined
   const shape = SHAPES[address.charAt(0)]

@@ -31,6 +31,12 @@ export const USDC: Readonly<Record<NetworkId, string>> = {
   [TESTNET]: 'CBIELTK6YBZJU5UP2WWQEUCYKLPU6AUNZ2BQ4WWFEIE3USCIHMXQDAMA',
 }
 
+/** Who issues Circle's USDC. Source: as above. */
+export const USDC_ISSUERS: Readonly<Record<NetworkId, string>> = {
+  [PUBNET]: 'GA5ZSEJYB37JRC5AVCIA5MOP4RHTM335X2KGX3IHOJAPP5RE34K4KZVN',
+  [TESTNET]: 'GBBD47IF6LWK7P7MDEVSCWR7DPUWV3NY3DTQEVFL4NAT4AQH3ZLLFLA5',
+}
+
 /** Stellar assets have seven decimals; other SEP-41 tokens may have more or fewer. */
 export const DECIMALS = 7
 

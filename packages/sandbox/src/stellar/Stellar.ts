@@ -73,7 +73,7 @@ export type AssetOptions = Pick<TokenOptions, 'onTransfer'> & {
   /** Default `USDC`. */
   code?: string
   /** Default: a new account. */
-  issuer?: Keypair
+  issuer?: Keypair | string
 }
 
 /**
@@ -168,7 +168,8 @@ function openLedger(ledger: Ledger) {
     contractAccount: (signers: readonly Keypair[]) => addContractAccount(ledger, signers),
     fund: (address: string, stroops?: bigint) => addLumens(ledger, address, stroops),
     asset({ code = 'USDC', issuer = addAccount(ledger), onTransfer }: AssetOptions = {}) {
-      return deployAsset(ledger, new Asset(code, issuer.publicKey()), onTransfer)
+      const address = typeof issuer === 'string' ? issuer : issuer.publicKey()
+      return deployAsset(ledger, new Asset(code, address), onTransfer)
     },
     token: (options: TokenOptions = {}) => deployToken(ledger, options),
     deploy(code: Pick<Contract, 'run' | 'checkAuth'>) {

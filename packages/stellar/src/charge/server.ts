@@ -12,6 +12,7 @@ import type { Signer } from '../signer.js'
 import type { Approved, Code } from './judge.js'
 import { charge as method, type CredentialType } from './method.js'
 import { createRequest } from './price.js'
+import { watchRecipient } from './recipient.js'
 import { sourceOf } from './source.js'
 import { createSponsor, watchBalance, type Sponsor } from './sponsor.js'
 
@@ -40,6 +41,7 @@ export function createRail(
   const network = connect(location)
   const sponsor = feePayer && createSponsor(feePayer)
   const watch = sponsor && watchBalance(sponsor, network)
+  const watchTrust = watchRecipient(network)
   checkTerms({ recipient, decimals })
 
   const judgeOf = shareUnderway(async (presented) => {
@@ -56,10 +58,10 @@ export function createRail(
   return Method.toServer(method, {
     request: (route: charge.Route) => {
       const terms = { recipient, currency, decimals, credentialTypes, ...route }
-      return createRequest(
-        { ...terms, feePayer: !!sponsor && route.feePayer !== false },
-        network.id,
-      )
+      const pays = !!sponsor && route.feePayer !== false
+      const request = createRequest({ ...terms, feePayer: pays }, network.id)
+      watchTrust(request)
+      return request
     },
 
     issued: {
