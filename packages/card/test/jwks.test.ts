@@ -377,4 +377,16 @@ describe('a key set is kept', () => {
     expect(await codeOf(resolve(details(jwksUri), { realm }))).toBe('found')
     expect(await leaving).toMatch(/^TimeoutError/)
   })
+  test('and one who had left before is told so, and the failure of the set is nobody’s surprise', async () => {
+    const unheard: unknown[] = []
+    const hear = (cause: unknown) => void unheard.push(cause)
+    process.on('unhandledRejection', hear)
+    const { jwksUri } = await serveText('', 500)
+    const left = AbortSignal.abort(new Error('left'))
+    const asking = start()(details(jwksUri), { realm, signal: left })
+    expect(await codeOf(asking)).toBe('Error: left')
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    process.off('unhandledRejection', hear)
+    expect(unheard).toEqual([])
+  })
 })

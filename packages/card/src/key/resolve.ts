@@ -72,10 +72,10 @@ export function createResolver(options: createResolver.Options = {}): Resolver {
     const before = kept.get(jwksUri)
     const now = Date.now()
     const entry = before && now < before.until ? before : load(jwksUri)
-    const found = await unlessLeft(pick(entry, kid), signal)
+    const found = await unlessLeft(() => pick(entry, kid), signal)
     // A kid that a kept set lacks may have been added since.
     if (found || entry !== before || now < entry.at + PATIENCE) return check(found)
-    return check(await unlessLeft(pick(load(jwksUri), kid), signal))
+    return check(await unlessLeft(() => pick(load(jwksUri), kid), signal))
   }
 }
 
@@ -98,8 +98,8 @@ async function pick({ keys }: Kept, kid: string): Promise<unknown> {
   return named.length === 1 ? named[0] : undefined
 }
 
-/** Others may wait for the same set: who leaves stops waiting, and nothing else. */
-async function unlessLeft<value>(value: Promise<value>, signal?: AbortSignal): Promise<value> {
+/** Others may wait for the same set: who leaves stops waiting, and nothing else. Who has left does not begin to. */
+async function unlessLeft<value>(wait: () => Promise<value>, signal?: AbortSignal): Promise<value> {
   signal?.throwIfAborted()
   let leave = (): void => undefined
   const left = new Promise<never>((_, reject) => {
@@ -107,7 +107,7 @@ async function unlessLeft<value>(value: Promise<value>, signal?: AbortSignal): P
     signal?.addEventListener('abort', leave)
   })
   try {
-    return await Promise.race([value, left])
+    return await Promise.race([wait(), left])
   } catch (cause) {
     signal?.throwIfAborted()
     throw cause instanceof CardError ? cause : new CardError('key-unreachable', { cause })
