@@ -117,12 +117,15 @@ export function isSecure(url: string): boolean {
 export const isLoopback = (host: string): boolean =>
   /^(?:127\.\d+\.\d+\.\d+|\[::1\]|(?:.+\.)?localhost)\.?$/.test(host)
 
-/** Whether a host name is an address of a network that is nobody’s on the internet, or a name that only such a network knows. */
+/** RFC 6890: networks that are nobody’s on the internet, multicast, and what is not given out. */
+const RESERVED =
+  /^(?:0|10|127|169\.254|192\.168|192\.0\.0|198\.1[89]|172\.(?:1[6-9]|2\d|3[01])|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])|22[4-9]|2[345]\d)\./
+
+/** Whether a host name, as `URL` writes it, is an address of such a network, or a name that only such a network knows. */
 export const isPrivate = (host: string): boolean =>
   isLoopback(host) ||
-  /^(?:0|10|127|169\.254|192\.168|192\.0\.0|198\.1[89]|172\.(?:1[6-9]|2\d|3[01])|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])|2[2-5]\d)\./.test(
-    host,
-  ) ||
+  // A name may begin like an address: 10.example.com.
+  (/^[\d.]+$/.test(host) && RESERVED.test(host)) ||
   (host.startsWith('[') && !/^\[(?!2002:)[23][\da-f]{3}:/.test(host)) ||
-  /(?:^|\.)(?:local|internal|lan|home|corp|intranet)\.?$/.test(host) ||
+  /(?:^|\.)(?:local|localdomain|internal|lan|home|home\.arpa|corp|intranet)\.?$/.test(host) ||
   !/[.:]/.test(host)

@@ -233,6 +233,9 @@ describe('what names a key [card-charge-007] [card-charge-008] [card-charge-009]
     ['another port', foreign, at('https://a.example:8443/jwks')],
     ['a realm that is no host', foreign, at('https://a.example/jwks'), 'Weather API'],
     ['a realm that is another scheme', foreign, at('https://a.example/jwks'), 'http://a.example'],
+    ['a realm with a name before it', foreign, at('https://a.example/jwks'), 'b@a.example'],
+    ['a host with a dot behind it', foreign, at('https://a.example./jwks')],
+    ['an address with a zone', 'key-insecure', at('https://[fe80::1%25eth0]/jwks')],
     ...[
       '127.0.0.1',
       '10.0.0.8',
@@ -250,6 +253,10 @@ describe('what names a key [card-charge-007] [card-charge-008] [card-charge-009]
       '127.1',
       'localhost',
       'localhost.',
+      'localhost.localdomain',
+      'nas.home.arpa',
+      '224.0.0.1',
+      '255.255.255.255',
       'db.internal',
       'printer.local',
       'intranet',
@@ -275,6 +282,15 @@ describe('what names a key [card-charge-007] [card-charge-008] [card-charge-009]
     ['a.example', 'https://a.example:443/jwks'],
     ['https://a.example', 'https://a.example/jwks'],
     ['a.example:8443', 'https://a.example:8443/jwks'],
+    // Public, whatever their first numbers look like.
+    ['10.example.com', 'https://10.example.com/jwks'],
+    ['127.0.shop.example', 'https://127.0.shop.example/jwks'],
+    ['220.130.1.2', 'https://220.130.1.2/jwks'],
+    ['223.5.5.5', 'https://223.5.5.5/jwks'],
+    ['A.Example', 'https://a.example/jwks'],
+    ['bücher.example', 'https://xn--bcher-kva.example/jwks'],
+    ['a.example/shop', 'https://a.example/jwks'],
+    ['[2606:4700::1111]', 'https://[2606:4700::1111]/jwks'],
   ])('a key set on the origin of %s may be at %s', (realm, jwksUri) => {
     expect(readReference(at(jwksUri), { realm })).toEqual({
       jwksUri: new URL(jwksUri).href,
