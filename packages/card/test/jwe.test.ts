@@ -447,6 +447,8 @@ const texts: [string, string, Make][] = [
   ['with an empty value, and not of type NONE', fields, inData({ dynamicDataValue: '' })],
   ['whose value is a number', fields, inData({ dynamicDataValue: 7 })],
   ['whose value is no base64', fields, inData({ dynamicDataValue: 'not base64!' })],
+  ['whose value has padding within', fields, inData({ dynamicDataValue: 'AmDD=BjkH' })],
+  ['whose value is without end', fields, inData({ dynamicDataValue: 'A'.repeat(1025) })],
   ['of a type that nobody knows', fields, inData({ dynamicDataType: 'CRYPTOGRAM' })],
   ['of a type in small letters', fields, inData({ dynamicDataType: 'none' })],
   [
@@ -558,6 +560,15 @@ describe('a JWE is taken', () => {
       'with a long cryptogram',
       data('CARD_APPLICATION_CRYPTOGRAM_LONG_FORM', randomBytes(20).toString('base64')),
     ],
+    [
+      'with a cryptogram that has all the chip’s data with it',
+      data('CARD_APPLICATION_CRYPTOGRAM_LONG_FORM', randomBytes(255).toString('base64')),
+    ],
+    [
+      'with a cryptogram in base64url',
+      data('CARDHOLDER_AUTHENTICATION_CRYPTOGRAM', '-_AmDDBjkH_4A'),
+    ],
+    ['with a cryptogram of three digits', data('CARD_APPLICATION_CRYPTOGRAM_SHORT_FORM', '042')],
     [
       'with a cryptogram of the cardholder',
       data('CARDHOLDER_AUTHENTICATION_CRYPTOGRAM', randomBytes(20).toString('base64')),

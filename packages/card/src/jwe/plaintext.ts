@@ -42,7 +42,8 @@ export type Plaintext = output<typeof plaintext>
 
 /** Later than this it is no time in seconds: milliseconds would make a cryptogram that never expires. */
 const LATEST = 100_000_000_000
-const CRYPTOGRAM = /^[A-Za-z0-9+/]{3,64}={0,2}$/
+/** The draft names no length: from three digits to the 255 bytes of a chip’s data, and more. */
+const CRYPTOGRAM = /^[\w+/-]{3,1024}={0,2}$/
 
 /**
  * Reads the bytes that a JWE held.
