@@ -145,7 +145,11 @@ const headers: [string, string, Make][] = [
     ),
   ]),
   ['typ JWT', 'jwe-header', header({ typ: 'JWT' })],
+  ['typ of JSON serialization', 'jwe-header', header({ typ: 'JOSE+JSON' })],
+  ['typ that is null', 'jwe-header', header({ typ: null })],
+  ['typ that is a list', 'jwe-header', header({ typ: ['JOSE'] })],
   ['cty JWT: one more inside', 'jwe-header', header({ cty: 'JWT' })],
+  ['cty of a picture', 'jwe-header', header({ cty: 'image/json' })],
   [
     'alg twice',
     'jwe-header',
@@ -581,6 +585,22 @@ describe('a JWE is taken', () => {
       altered((all) => ({ ...all, token: { ...all.token, requestor: 'x' }, more: 1 })),
     ],
     ['that says what it is', header({ typ: 'JOSE', cty: 'json' })],
+    ['that says it in other letters', header({ typ: 'jose', cty: 'JSON' })],
+    ['that says it in full', header({ typ: 'application/jose', cty: 'application/json' })],
+    [
+      'with its header in another order, and spaced',
+      written(
+        (kid) => `{ "kid": ${JSON.stringify(kid)}, "enc": "A256GCM",\n "alg": "RSA-OAEP-256" }`,
+      ),
+    ],
+    [
+      'with its header in other letters',
+      written((kid) => `{"\\u0061lg":"RSA-OAEP-256","enc":"A256GCM","kid":${JSON.stringify(kid)}}`),
+    ],
+    [
+      'with names in letters of the world',
+      altered((all) => ({ ...all, holder: 'Zoë Łukasz 山田 🙂' })),
+    ],
   ]
   test.each(fine)('%s', async (_, make) => {
     const text = JSON.stringify(plaintext())

@@ -72,10 +72,10 @@ function isHeader(value: Record<string, unknown>): value is Record<string, unkno
   const { kid, typ, cty } = value
   const isNamed = typeof kid === 'string' && kid !== '' && kid.length <= LONGEST_KID
   const isKnown = Object.keys(value).every((name) => KNOWN.has(name))
-  return isNamed && isKnown && isOneOf(typ, ['JOSE', 'JWE']) && isOneOf(cty, JSON_TYPES)
+  return isNamed && isKnown && isOfType(typ, ['jose', 'jwe']) && isOfType(cty, ['json'])
 }
 
-const JSON_TYPES = ['json', 'application/json']
-
-const isOneOf = (value: unknown, allowed: readonly unknown[]): boolean =>
-  value === undefined || allowed.includes(value)
+/** RFC 7516, sections 4.1.11 and 4.1.12: a media type, in whatever case, which may leave out `application/`. */
+const isOfType = (value: unknown, types: readonly string[]): boolean =>
+  value === undefined ||
+  (typeof value === 'string' && types.includes(value.toLowerCase().replace(/^application\//, '')))
