@@ -11,7 +11,7 @@ import {
   isCardError,
   readReference,
 } from '@polyrail/card/enabler'
-import { X509Certificate } from 'node:crypto'
+import { createPublicKey, X509Certificate, type JsonWebKey } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { decode, encode, makePair, plaintext, type Jwk } from './forge.js'
 
@@ -49,6 +49,15 @@ function divisible(bytes: Buffer, prime: bigint): Buffer {
   const value = BigInt(`0x${bytes.toString('hex')}`)
   return Buffer.from((value - (value % (2n * prime)) + prime).toString(16), 'hex')
 }
+
+/** A public key by itself, in base64. */
+const spki = (jwk: Jwk): string =>
+  createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' })
+    .export({ format: 'der', type: 'spki' })
+    .toString('base64')
+
+const join = (...parts: string[]): string =>
+  Buffer.concat(parts.map((part) => Buffer.from(part, 'base64'))).toString('base64')
 
 const bad: [name: string, code: string, jwk: unknown][] = [
   ['nothing', 'key-malformed', null],
@@ -148,6 +157,41 @@ const bad: [name: string, code: string, jwk: unknown][] = [
   ['a whole private key', 'key-private', privateKey],
   ['the certificate of another key', 'key-certificate', { ...publicKey, x5c: [other.certificate] }],
   ['no certificate in the list', 'key-certificate', { ...publicKey, x5c: [] }],
+  ['a key in place of a certificate', 'key-certificate', { ...publicKey, x5c: [spki(publicKey)] }],
+  [
+    'a certificate of another key with this one behind it',
+    'key-certificate',
+    { ...publicKey, x5c: [join(other.certificate, spki(publicKey))] },
+  ],
+  [
+    'a certificate with more behind it',
+    'key-certificate',
+    { ...publicKey, x5c: [join(certificate, 'AAAA')] },
+  ],
+  ['half a certificate', 'key-certificate', { ...publicKey, x5c: [certificate.slice(0, 600)] }],
+  [
+    'a certificate with a line break',
+    'key-certificate',
+    { ...publicKey, x5c: [certificate.replace(/^.{64}/, '$&\n')] },
+  ],
+  [
+    'a certificate in PEM',
+    'key-certificate',
+    { ...publicKey, x5c: [`-----BEGIN CERTIFICATE-----${certificate}`] },
+  ],
+  ['a certificate that is null', 'key-certificate', { ...publicKey, x5c: [null] }],
+  [
+    'a chain with something else in it',
+    'key-certificate',
+    { ...publicKey, x5c: [certificate, 'QUJD'.repeat(40)] },
+  ],
+  ['a chain with null in it', 'key-certificate', { ...publicKey, x5c: [certificate, null] }],
+  [
+    'a chain without end',
+    'key-certificate',
+    { ...publicKey, x5c: Array.from({ length: 11 }, () => certificate) },
+  ],
+  ['a certificate without end', 'key-certificate', { ...publicKey, x5c: ['A'.repeat(10_000_000)] }],
   ['a certificate as a text', 'key-certificate', { ...publicKey, x5c: certificate }],
   ['a certificate that is none', 'key-certificate', { ...publicKey, x5c: ['QUJD'.repeat(40)] }],
   [

@@ -5,7 +5,8 @@
  */
 import { CardError, type Code } from '../CardError.js'
 import { ALGORITHM, LONGEST_KID } from '../constants.js'
-import { isCertificateOf, isExponent, isModulus } from './modulus.js'
+import { isChainOf } from './certificate.js'
+import { isExponent, isModulus } from './modulus.js'
 
 /** The server’s public key, as it stands in a challenge or a key set. */
 export type PublicKey = {
@@ -94,9 +95,8 @@ function checkParts(key: Record<string, unknown>): PublicKey {
   if (found) throw new CardError(found[0])
   const checked = publicPart({ ...key, x5c: undefined } as PublicKey)
   if (x5c === undefined) return checked
-  if (!Array.isArray(x5c) || !isCertificateOf(x5c[0], checked))
-    throw new CardError('key-certificate')
-  return { ...checked, x5c: x5c as string[] }
+  if (!isChainOf(x5c, checked)) throw new CardError('key-certificate')
+  return { ...checked, x5c: [...x5c] }
 }
 
 /** RFC 7517, section 4.3: beside `use`, the operations must say the same. */

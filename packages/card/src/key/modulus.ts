@@ -7,7 +7,7 @@ import { LEAST_BITS, MOST_BITS } from '../constants.js'
 import { decodeBase64url } from '../jwe/base64url.js'
 
 /** RFC 7518, section 6.3.1.1: no more octets than the number needs. */
-function readNumber(text: unknown): { bytes: Uint8Array; value: bigint } | undefined {
+export function readNumber(text: unknown): { bytes: Uint8Array; value: bigint } | undefined {
   const bytes = typeof text === 'string' ? decodeBase64url(text) : undefined
   if (!bytes?.[0]) return undefined
   const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
@@ -49,33 +49,3 @@ const PRIMES: readonly bigint[] = Array.from({ length: 998 }, (_, at) => at + 2)
     return true
   })
   .map(BigInt)
-
-/**
- * Whether a certificate holds a key: its RSAPublicKey (RFC 8017, appendix A.1.1) stands in it byte for byte.
- *
- * @param certificate - DER in base64, as `x5c` has it.
- */
-export function isCertificateOf(certificate: unknown, key: { n: string; e: string }): boolean {
-  if (typeof certificate !== 'string' || !/^[A-Za-z0-9+/]{100,}={0,2}$/.test(certificate))
-    return false
-  const [n, e] = [readNumber(key.n)?.bytes, readNumber(key.e)?.bytes]
-  if (!n || !e) return false
-  const wanted = String.fromCharCode(...sequence([...integer(n), ...integer(e)]))
-  try {
-    return atob(certificate).includes(wanted)
-  } catch {
-    return false
-  }
-}
-
-/** DER: a positive number begins with a bit that is zero. */
-const integer = (bytes: Uint8Array): number[] => {
-  const content = (bytes[0] ?? 0) >= 0x80 ? [0, ...bytes] : [...bytes]
-  return [0x02, ...lengthOf(content), ...content]
-}
-const sequence = (content: readonly number[]): number[] => [0x30, ...lengthOf(content), ...content]
-
-function lengthOf({ length }: readonly number[]): number[] {
-  if (length < 0x80) return [length]
-  return length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff]
-}
