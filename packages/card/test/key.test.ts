@@ -11,7 +11,14 @@ import {
   isCardError,
   readReference,
 } from '@polyrail/card/enabler'
-import { createPublicKey, X509Certificate, type JsonWebKey } from 'node:crypto'
+import {
+  checkPrimeSync,
+  createPublicKey,
+  randomBytes,
+  randomInt,
+  X509Certificate,
+  type JsonWebKey,
+} from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { decode, encode, makePair, plaintext, type Jwk } from './forge.js'
 
@@ -48,6 +55,32 @@ const even = (bytes: Buffer) => {
 function divisible(bytes: Buffer, prime: bigint): Buffer {
   const value = BigInt(`0x${bytes.toString('hex')}`)
   return Buffer.from((value - (value % (2n * prime)) + prime).toString(16), 'hex')
+}
+
+const toBytes = (value: bigint): Buffer => Buffer.from(value.toString(16), 'hex')
+
+/** Of 1024 bits, the first three set: two make 2048. */
+const somePrime = nextPrime((7n << 1021n) + BigInt(`0x${randomBytes(120).toString('hex')}`))
+
+function nextPrime(after: bigint): bigint {
+  let prime = after | 1n
+  do prime += 2n
+  while (!checkPrimeSync(prime))
+  return prime
+}
+
+/** As CVE-2017-15361 has it: a multiple of the product of small primes, and a power of 65537. */
+function primeOfPowers(): bigint {
+  const product = Array.from({ length: 700 }, (_, at) => BigInt(at + 2))
+    .filter((number) => checkPrimeSync(number))
+    .reduce((all, prime) => all * prime)
+  for (;;) {
+    let power = 1n
+    for (let times = randomInt(1000); times > 0; times--) power = (power * 65_537n) % product
+    const multiple = (7n << 1021n) / product + BigInt(randomInt(2 ** 40))
+    const candidate = multiple * product + power
+    if (checkPrimeSync(candidate)) return candidate
+  }
 }
 
 /** A public key by itself, in base64. */
@@ -137,6 +170,22 @@ const bad: [name: string, code: string, jwk: unknown][] = [
     'key-weak',
     modulus((bytes) => Buffer.alloc(bytes.length, 0xa7)),
   ],
+  ['a modulus that is a square', 'key-weak', modulus(() => toBytes(somePrime ** 2n))],
+  [
+    'a modulus of two primes next to each other',
+    'key-weak',
+    modulus(() => toBytes(somePrime * nextPrime(somePrime))),
+  ],
+  [
+    'a modulus of two primes that share their first half',
+    'key-weak',
+    modulus(() => toBytes(somePrime * nextPrime(somePrime + (1n << 500n)))),
+  ],
+  [
+    'a modulus that a chip made of powers',
+    'key-weak',
+    modulus(() => toBytes(primeOfPowers() * primeOfPowers())),
+  ],
   ['no exponent', 'key-malformed', without('e')],
   ['an exponent that is a number', 'key-malformed', { ...publicKey, e: 65537 }],
   ['an exponent of zero', 'key-weak', { ...publicKey, e: 'AA' }],
@@ -146,6 +195,9 @@ const bad: [name: string, code: string, jwk: unknown][] = [
   ['an exponent of 17', 'key-weak', { ...publicKey, e: 'EQ' }],
   ['an even exponent', 'key-weak', { ...publicKey, e: 'AQAC' }],
   ['an exponent that begins with zeros', 'key-weak', { ...publicKey, e: 'AAEAAQ' }],
+  ['an exponent of 33 bits', 'key-weak', { ...publicKey, e: 'AQAAAAE' }],
+  ['an exponent with padding', 'key-weak', { ...publicKey, e: 'AQAB=' }],
+  ['an exponent without end', 'key-weak', { ...publicKey, e: 'B'.repeat(10_000_000) }],
   ['an exponent as long as the modulus', 'key-weak', { ...publicKey, e: publicKey['n'] }],
   ...['d', 'p', 'q', 'dp', 'dq', 'qi'].map((name): [string, string, unknown] => [
     `a private part, ${name}`,

@@ -5,6 +5,7 @@
  */
 import { LEAST_BITS, MOST_BITS } from '../constants.js'
 import { decodeBase64url } from '../jwe/base64url.js'
+import { isFactored } from './factors.js'
 
 /** RFC 7518, section 6.3.1.1: no more octets than the number needs. */
 export function readNumber(text: unknown): { bytes: Uint8Array; value: bigint } | undefined {
@@ -21,31 +22,17 @@ export function isModulus(text: unknown): boolean {
   if (value === undefined) return false
   const bits = value.toString(2).length
   if (bits < LEAST_BITS || bits > MOST_BITS) return false
-  return PRIMES.every((prime) => value % prime !== 0n) && !isLopsided(value)
-}
-
-/** A number of long runs of equal bytes is no product of two random primes. */
-function isLopsided(value: bigint): boolean {
-  const hex = value.toString(16)
-  return new Set(hex.match(/../g)).size < 64
+  return !isFactored(value)
 }
 
 /**
  * Whether an exponent is odd, at least 65537 (FIPS 186-5, section A.1.1), and at most 32 bits, which every platform takes.
  */
 export function isExponent(text: unknown): boolean {
+  if (typeof text !== 'string' || text.length > 6) return false
   const value = readNumber(text)?.value
   return value !== undefined && value >= 65_537n && value < 2n ** 32n && value % 2n === 1n
 }
 
 /** Bytes of a modulus. */
 export const bytesOf = (text: string): number => readNumber(text)?.bytes.length ?? 0
-
-/** The primes below a thousand. */
-const PRIMES: readonly bigint[] = Array.from({ length: 998 }, (_, at) => at + 2)
-  .filter((number) => {
-    for (let divisor = 2; divisor * divisor <= number; divisor++)
-      if (number % divisor === 0) return false
-    return true
-  })
-  .map(BigInt)
