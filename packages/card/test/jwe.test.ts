@@ -558,8 +558,7 @@ describe.each([
 describe('a JWE is taken', () => {
   const data = (dynamicDataType: string, dynamicDataValue?: string) =>
     inData({ dynamicDataType, dynamicDataValue })
-  const fine: [string, Make][] = [
-    ['as the draft makes it', (jwk, text) => good(jwk, text)],
+  const cryptograms: [string, Make][] = [
     [
       'with a long cryptogram',
       data('CARD_APPLICATION_CRYPTOGRAM_LONG_FORM', randomBytes(20).toString('base64')),
@@ -579,6 +578,9 @@ describe('a JWE is taken', () => {
     ],
     ['without a cryptogram that it does not claim', data('NONE')],
     ['with an empty one', data('NONE', '')],
+  ]
+  const fine: [string, Make][] = [
+    ['as the draft makes it', (jwk, text) => good(jwk, text)],
     ['with solidi that are escaped', reworded((text) => text.replaceAll('/', '\\/'))],
     [
       'with members that nobody here knows',
@@ -602,10 +604,15 @@ describe('a JWE is taken', () => {
       altered((all) => ({ ...all, holder: 'Zoë Łukasz 山田 🙂' })),
     ],
   ]
-  test.each(fine)('%s', async (_, make) => {
+  test.each([...cryptograms, ...fine])('%s', async (_, make) => {
     const text = JSON.stringify(plaintext())
     const { token } = await decrypt((await make(publicKey, text)) as string, { keys, kid: 'enc-1' })
     expect(token).toEqual(plaintext().token)
+  })
+
+  test.each(fine)('%s, by an acquirer that has its own cryptography', async (_, make) => {
+    const text = JSON.stringify(local.provision({ amount: '50' }))
+    expect(await charge(await make(local.key, text))).toBe('approved')
   })
 
   test('from this package by an acquirer that has its own cryptography [card-charge-029]', async () => {

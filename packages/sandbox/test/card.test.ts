@@ -232,6 +232,17 @@ describe('the acquirer', () => {
     expect((await look(local, key)).body).toEqual(body)
   })
 
+  test('takes a token without a cryptogram, whether its value is empty or left out', async () => {
+    for (const dynamicDataValue of ['', undefined]) {
+      const cardId = 'card_no_cryptogram'
+      const { token, dynamicData } = local.provision({ cardId, amount: '500' })
+      expect(dynamicData).toMatchObject({ dynamicDataType: 'NONE', dynamicDataValue: '' })
+      const text = JSON.stringify({ token, dynamicData: { ...dynamicData, dynamicDataValue } })
+      const body = order(local, { cardId, plaintext: Buffer.from(text) })
+      expect((await charge(local, body)).body).toMatchObject({ status: 'approved' })
+    }
+  })
+
   test('waits for an issuer that has not decided', async () => {
     const key = crypto.randomUUID()
     const pending = await charge(local, order(local, { cardId: 'card_pending' }), key)

@@ -14,6 +14,7 @@ import {
   publicEncrypt,
   randomBytes,
 } from 'node:crypto'
+import { isEachOnce } from './json.js'
 
 /** A public key as challenges have it. */
 export type PublicJwk = {
@@ -88,21 +89,26 @@ export function open(
   }
 }
 
-/** The three members of the draft, each once. */
+/** The three members of the draft, each once, and what only says that this is a JWE, and of JSON. */
 function isHeader(bytes: Buffer, kid: string): boolean {
   try {
-    const text = bytes.toString('utf8')
-    const header = JSON.parse(text) as Record<string, unknown>
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    const { typ = 'JOSE', cty = 'json', ...rest } = JSON.parse(text) as Record<string, unknown>
     const wanted = { alg: 'RSA-OAEP-256', enc: 'A256GCM', kid }
     return (
-      text.replaceAll(/\s/g, '') === JSON.stringify(header) &&
-      Object.keys(header).length === 3 &&
-      Object.entries(wanted).every(([name, value]) => header[name] === value)
+      isEachOnce(text, JSON.parse(text)) &&
+      Object.keys(rest).length === 3 &&
+      Object.entries(wanted).every(([name, value]) => rest[name] === value) &&
+      isType(typ, /^(?:application\/)?(?:jose|jwe)$/i) &&
+      isType(cty, /^(?:application\/)?json$/i)
     )
   } catch {
     return false
   }
 }
+
+const isType = (value: unknown, pattern: RegExp): boolean =>
+  typeof value === 'string' && pattern.test(value)
 
 function readKey(jwk: Readonly<Record<string, unknown>>): KeyObject {
   const { kty, use, alg, kid, n, e } = jwk

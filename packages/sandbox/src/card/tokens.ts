@@ -5,6 +5,7 @@
  */
 import { randomBytes, randomInt } from 'node:crypto'
 import { type Brand, type Card, type DeclineReason, withCheckDigit } from './cards.js'
+import { isEachOnce, isMinified } from './json.js'
 
 /** A network token in the service's books. */
 export type NetworkToken = {
@@ -114,26 +115,30 @@ export const toPlaintext = (token: NetworkToken): Plaintext => ({
 })
 
 /**
- * Reads an opened payload.
+ * Reads an opened payload. A value that a payload of type `NONE` leaves out is an empty one.
  *
  * @returns undefined when a field is missing or no text of its kind.
  */
 export function readPlaintext(text: string): Plaintext | undefined {
   try {
-    const value = JSON.parse(text) as Plaintext
-    const { token, dynamicData } = value
-    const { dynamicDataValue, dynamicDataType, dynamicDataExpiration } = dynamicData
-    const texts = [...Object.values(token), dynamicDataValue, dynamicDataType]
+    const { token, dynamicData } = JSON.parse(text) as Plaintext
+    const { paymentToken, tokenExpirationMonth, tokenExpirationYear, eci } = token
+    const { dynamicDataType, dynamicDataExpiration } = dynamicData
+    const { dynamicDataValue = dynamicDataType === 'NONE' ? '' : undefined } = dynamicData
+    const isWritten = isMinified(text) && isEachOnce(text, JSON.parse(text))
     const isWhole =
-      JSON.stringify(value) === text &&
-      texts.length === 6 &&
-      texts.every((field) => typeof field === 'string') &&
+      [paymentToken, tokenExpirationMonth, tokenExpirationYear, eci].every(isText) &&
+      isText(dynamicDataType) &&
+      isText(dynamicDataValue) &&
       Number.isSafeInteger(dynamicDataExpiration)
-    return isWhole ? value : undefined
+    if (!isWritten || !isWhole) return undefined
+    return { token, dynamicData: { ...dynamicData, dynamicDataValue } }
   } catch {
     return undefined
   }
 }
+
+const isText = (value: unknown): value is string => typeof value === 'string'
 
 /**
  * Checks an opened payload against the books.
