@@ -12,6 +12,9 @@ afterAll(() => local.stop())
 
 const networks = ['visa', 'mastercard', 'amex', 'discover']
 
+const zeroed = (text: string): string =>
+  Buffer.concat([Buffer.alloc(1), Buffer.from(text, 'base64url')]).toString('base64url')
+
 describe('the vault', () => {
   const challenge = (more: object = {}) => ({
     realm: 'shop.example',
@@ -53,7 +56,7 @@ describe('the vault', () => {
       expect(unknown.body).not.toHaveProperty(name)
   })
 
-  test('finds a key in a key set on the realm’s host', async () => {
+  test('finds a key in a key set on the realm’s origin', async () => {
     const server = createServer((_, response) => response.end(JSON.stringify({ keys: local.keys })))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
@@ -66,10 +69,36 @@ describe('the vault', () => {
     expect((await ask(at({}))).status).toBe(200)
     expect((await ask(at({ kid: 'other' }))).body).toEqual({ code: 'key_unknown' })
     expect((await ask(at({ realm: 'shop.example' }))).body).toEqual({ code: 'key_foreign' })
+    for (const [realm, uri] of [
+      ['127.0.0.1:1', jwksUri],
+      ['Weather API', jwksUri],
+      ['shop.example', 'https://shop.example:8443/jwks'],
+      ['shop.example', 'http://shop.example/jwks'],
+      ['shop.example', 'jwks'],
+    ])
+      expect((await ask(at({ realm, jwksUri: uri }))).body).toEqual({ code: 'key_foreign' })
     expect((await ask(at({ encryptionJwk: local.key }))).body).toEqual({ code: 'key_ambiguous' })
     server.close()
     server.closeAllConnections()
     expect((await ask(at({}))).body).toEqual({ code: 'key_unreachable' })
+  })
+
+  test.each<[string, () => object]>([
+    ['an even exponent', () => ({ e: 'AQAC' })],
+    ['an exponent of one', () => ({ e: 'AQ' })],
+    ['an exponent behind zeros', () => ({ e: 'AAEAAQ' })],
+    ['a padded modulus', () => ({ n: `${local.key.n}==` })],
+    ['a modulus behind zeros', () => ({ n: zeroed(local.key.n) })],
+    ['an empty kid', () => ({ kid: '' })],
+    ['further primes', () => ({ oth: [] })],
+    ['a secret', () => ({ k: 'AAAA' })],
+    ['an operation that decrypts', () => ({ key_ops: ['decrypt'] })],
+    ['no operation', () => ({ key_ops: [] })],
+    ['a curve', () => ({ kty: 'EC' })],
+  ])('makes no token for a key with %s', async (_, change) => {
+    const encryptionJwk = { ...local.key, ...change() }
+    const refused = await ask({ cardId: 'card_visa', challenge: challenge({ encryptionJwk }) })
+    expect(refused).toEqual({ status: 422, body: { code: 'key_not_fit' } })
   })
 
   test.each<[string, () => unknown, number, string]>([

@@ -110,17 +110,32 @@ function isHeader(bytes: Buffer, kid: string): boolean {
 const isType = (value: unknown, pattern: RegExp): boolean =>
   typeof value === 'string' && pattern.test(value)
 
+const privateParts = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
+const operations: readonly unknown[] = ['encrypt', 'wrapKey']
+
 function readKey(jwk: Readonly<Record<string, unknown>>): KeyObject {
-  const { kty, use, alg, kid, n, e } = jwk
-  const isFit = kty === 'RSA' && use === 'enc' && alg === 'RSA-OAEP-256' && typeof kid === 'string'
-  if (!isFit) throw new Error('the key is not for RSA-OAEP-256')
-  if (['d', 'p', 'q', 'dp', 'dq', 'qi'].some((name) => name in jwk))
-    throw new Error('the key is private')
+  const { kty, kid, n, e, key_ops: may } = jwk
+  const isFit = kty === 'RSA' && jwk['use'] === 'enc' && jwk['alg'] === 'RSA-OAEP-256'
+  if (!isFit || !isToEncrypt(may)) throw new Error('the key is not for RSA-OAEP-256')
+  if (privateParts.some((name) => name in jwk)) throw new Error('the key is private')
+  if (typeof kid !== 'string' || kid === '') throw new Error('the key has no kid')
+  if (!isNumber(n) || !isNumber(e)) throw new Error('the key is malformed')
   const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' })
-  const { modulusLength = 0, publicExponent = 0n } = key.asymmetricKeyDetails ?? {}
-  if (modulusLength < 2048 || publicExponent < 65_537n) throw new Error('the key is weak')
+  if (isWeak(key)) throw new Error('the key is weak')
   return key
 }
+
+const isToEncrypt = (may: unknown = ['encrypt']): boolean =>
+  Array.isArray(may) && may.length > 0 && may.every((one) => operations.includes(one))
+
+function isWeak({ asymmetricKeyDetails }: KeyObject): boolean {
+  const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
+  return modulusLength < 2048 || publicExponent < 65_537n || publicExponent % 2n === 0n
+}
+
+/** RFC 7518, section 2: in its one spelling, with no octet more than it needs. */
+const isNumber = (value: unknown): boolean =>
+  typeof value === 'string' && (decode(value)?.[0] ?? 0) > 0
 
 const encode = (bytes: Buffer): string => bytes.toString('base64url')
 

@@ -122,19 +122,27 @@ function describe(card: Card, { billingRequired }: Asked): Omit<Payload, 'encryp
   }
 }
 
-/** In the challenge, or in a key set on the realm's own host. */
+/** In the challenge, or in a key set on the realm's own origin. */
 async function findKey(asked: Asked): Promise<Readonly<Record<string, unknown>>> {
   const { encryptionJwk, jwksUri, kid, realm } = asked
   if (encryptionJwk && jwksUri === undefined && kid === undefined) return encryptionJwk
   if (encryptionJwk || jwksUri === undefined || kid === undefined)
     throw new Refusal(422, 'key_ambiguous')
-  const { hostname, protocol } = new URL(jwksUri)
-  const isOwn = hostname === new URL(`https://${realm}`).hostname
-  const isSafe = protocol === 'https:' || /^(?:127\.0\.0\.1|localhost)$/.test(hostname)
-  if (!isOwn || !isSafe) throw new Refusal(422, 'key_foreign')
+  if (!isOwn(jwksUri, realm)) throw new Refusal(422, 'key_foreign')
   const [found, ...more] = (await fetchKeys(jwksUri)).filter((key) => key['kid'] === kid)
   if (!found || more.length > 0) throw new Refusal(422, 'key_unknown')
   return found
+}
+
+/** https and the realm's own host and port; on this machine any port, where the realm names none. */
+function isOwn(jwksUri: string, realm: string): boolean {
+  try {
+    const [uri, own] = [new URL(jwksUri), new URL(`https://${realm}`)]
+    if (!/^(?:127\.0\.0\.1|localhost)$/.test(uri.hostname)) return uri.origin === own.origin
+    return uri.hostname === own.hostname && (own.port === '' || uri.port === own.port)
+  } catch {
+    return false
+  }
 }
 
 async function fetchKeys(url: string): Promise<readonly Record<string, unknown>[]> {
