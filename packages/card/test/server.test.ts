@@ -523,6 +523,11 @@ describe('an enabler’s answer counts only if it is of this payment', () => {
   })
 })
 
+function circle(message: string): Error {
+  const error = new Error(message)
+  return Object.assign(error, { cause: error })
+}
+
 describe('personal data [card-charge-090] [card-charge-091] [card-charge-092] [card-charge-093]', () => {
   const SECRETS = [/Jane Smith/, /PAR4242/, /94102/, /Main St/, /\b4242\b/]
   const show = (seen: unknown) => inspect(seen, { depth: 20, maxStringLength: null })
@@ -590,6 +595,59 @@ describe('personal data [card-charge-090] [card-charge-091] [card-charge-092] [c
       expect(shop.told.length).toBeGreaterThan(1)
     },
   )
+
+  test.each<[string, (order: Order) => unknown]>([
+    [
+      'with what it sent, as HTTP clients do',
+      (order) => Object.assign(new Error('status 500'), { config: { data: order } }),
+    ],
+    ['in a message', ({ payload }) => new TypeError(`\n    at ${payload.cardholderFullName}:1:1`)],
+    [
+      'in a name',
+      ({ payload }) =>
+        Object.assign(new Error('?'), { name: payload.cardholderFullName, code: 'Jane Smith' }),
+    ],
+    [
+      'in the cause of a cause',
+      ({ payload }) =>
+        new EnablerError('unknown', {
+          cause: new Error('?', { cause: new Error(JSON.stringify(payload)) }),
+        }),
+    ],
+    ['as a refusal', (order) => new EnablerError('refused', { status: 400, cause: order })],
+    ['as it is', (order) => order],
+    ['in a text', (order) => JSON.stringify(order)],
+    ['in a circle', (order) => circle(JSON.stringify(order))],
+  ])('that an enabler of one’s own throws %s is in no event', async (_, spill) => {
+    let asked: Order | undefined
+    const shop = openShop(local, {
+      billingRequired: true,
+      enabler: {
+        name: 'own',
+        charge: (order) => {
+          asked = order
+          return Promise.reject(spill(order) as Error)
+        },
+        lookup: () => Promise.reject(spill(asked as Order) as Error),
+      },
+    })
+    const { answer, authorization, payload } = await buy(local, shop)
+    const again = await shop.ask(authorization)
+    expect([answer.status, again.status]).toEqual([503, 503])
+    const text = show([shop.told, await answer.text(), await again.text()])
+    expect(SECRETS.filter((secret) => secret.test(text))).toEqual([])
+    expect(text).not.toContain(payload.encryptedPayload)
+    expect(text).toMatch(/Server Enabler/)
+  })
+
+  test('is not in the way of finding out what an enabler of one’s own did wrong', async () => {
+    const fail = async () => Promise.reject(Object.assign(new RangeError('?'), { code: 'EX' }))
+    const shop = openShop(local, { enabler: { name: 'own', charge: fail, lookup: fail } })
+    await buy(local, shop)
+    const { cause } = shop.told.find(({ name }) => name === 'indeterminate') ?? {}
+    expect(cause).toMatchObject({ name: 'RangeError', code: 'EX' })
+    expect((cause as Error).stack).toMatch(/server\.test\.ts:\d+/)
+  })
 
   test('is told to the application that asks for it, as far as it asks', async () => {
     const shop = openShop(local, {

@@ -4,6 +4,7 @@
  * @module
  */
 import { Outcome } from '@polyrail/core'
+import { tellable } from './cause.js'
 import { isRefused } from './server-enabler.js'
 
 /** What was asked for. */
@@ -106,6 +107,6 @@ function declined(reason?: unknown): Outcome.Rejected {
 export function judgeError(cause: unknown, { isFirst }: { isFirst: boolean }): Outcome.Outcome {
   const retryAfter = secondsOf((cause as { retryAfter?: unknown } | null)?.retryAfter)
   return isRefused(cause) && isFirst
-    ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause })
-    : Outcome.indeterminate({ retryAfter: retryAfter ?? 2, cause })
+    ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause: tellable(cause) })
+    : Outcome.indeterminate({ retryAfter: retryAfter ?? 2, cause: tellable(cause) })
 }
