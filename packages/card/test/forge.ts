@@ -53,6 +53,10 @@ export type Forgery = {
   plaintext?: string | Buffer
   /** AES key; its length says which AES-GCM. */
   cek?: Buffer
+  /** What is encrypted for the key, in place of the AES key. */
+  wrapped?: Buffer
+  /** What is authenticated, in place of the header. */
+  authenticated?: string
   ivBytes?: number
   tagBytes?: 4 | 8 | 12 | 13 | 14 | 15 | 16
   /** How the AES key is encrypted. */
@@ -79,12 +83,12 @@ export function forge(jwk: Jwk, forgery: Forgery = {}): string {
   const iv = randomBytes(ivBytes)
   const name = `aes-${cek.length * 8}-gcm` as 'aes-256-gcm'
   const cipher = createCipheriv(name, cek, iv, { authTagLength: tagBytes })
-  cipher.setAAD(Buffer.from(head))
+  cipher.setAAD(Buffer.from(forgery.authenticated ?? head))
   const text = Buffer.from(forgery.plaintext ?? JSON.stringify(plaintext()))
   const ciphertext = Buffer.concat([cipher.update(text), cipher.final()])
   return [
     head,
-    encode(wrapKey(jwk, cek, wrap)),
+    encode(wrapKey(jwk, forgery.wrapped ?? cek, wrap)),
     ...[iv, ciphertext, cipher.getAuthTag()].map(encode),
   ].join('.')
 }

@@ -61,6 +61,14 @@ const headers: [string, string, Make][] = [
   ['no kid', 'jwe-header', header({ kid: undefined })],
   ['an empty kid', 'jwe-header', header({ kid: '' })],
   ['a kid that is a number', 'jwe-header', header({ kid: 1 })],
+  ['a kid that is null', 'jwe-header', header({ kid: null })],
+  ['a kid that is true', 'jwe-header', header({ kid: true })],
+  ['a kid that every object has', 'jwe-kid', header({ kid: 'constructor' })],
+  [
+    'a kid with a space behind it',
+    'jwe-kid',
+    (jwk, text) => header({ kid: `${String(jwk['kid'])} ` })(jwk, text),
+  ],
   ['a kid that is a list', 'jwe-header', (jwk, text) => header({ kid: [jwk['kid']] })(jwk, text)],
   ['a kid without end', 'jwe-header', header({ kid: 'k'.repeat(201) })],
   ['another kid', 'jwe-kid', header({ kid: 'enc-2' })],
@@ -115,6 +123,29 @@ const headers: [string, string, Make][] = [
   ['zip DEF, and not compressed', 'jwe-compressed', header({ zip: 'DEF' })],
   ['zip none', 'jwe-compressed', header({ zip: 'none' })],
   ['zip null', 'jwe-compressed', header({ zip: null })],
+  [
+    'zip in other letters',
+    'jwe-compressed',
+    written(
+      (kid) =>
+        `{"alg":"RSA-OAEP-256","enc":"A256GCM","kid":${JSON.stringify(kid)},"z\\u0069p":"DEF"}`,
+    ),
+  ],
+  [
+    'its members in __proto__',
+    'jwe-algorithm',
+    written(
+      (kid) => `{"__proto__":{"alg":"RSA-OAEP-256","enc":"A256GCM","kid":${JSON.stringify(kid)}}}`,
+    ),
+  ],
+  [
+    'enc twice',
+    'jwe-header',
+    written(
+      (kid) =>
+        `{"alg":"RSA-OAEP-256","enc":"A128GCM","enc":"A256GCM","kid":${JSON.stringify(kid)}}`,
+    ),
+  ],
   ['crit that nobody knows', 'jwe-critical', header({ crit: ['exp'], exp: 1 })],
   ['crit that is empty', 'jwe-critical', header({ crit: [] })],
   ['crit of what is known', 'jwe-critical', header({ crit: ['alg'] })],
@@ -356,6 +387,21 @@ const inside: [string, string, Make][] = [
     'jwe-undecryptable',
     (jwk, text) => forge(jwk, { cek: randomBytes(24), plaintext: text }),
   ],
+  ...[0, 31, 33, 64].map((bytes): [string, string, Make] => [
+    `an AES key of ${bytes} bytes`,
+    'jwe-undecryptable',
+    (jwk, text) => forge(jwk, { wrapped: randomBytes(bytes), plaintext: text }),
+  ]),
+  [
+    'a tag over another header',
+    'jwe-undecryptable',
+    (jwk, text) => forge(jwk, { authenticated: 'e30', plaintext: text }),
+  ],
+  [
+    'a tag over no header',
+    'jwe-undecryptable',
+    (jwk, text) => forge(jwk, { authenticated: '', plaintext: text }),
+  ],
 ]
 
 type Parts = { token: Jwk; dynamicData: Jwk } & Jwk
@@ -474,6 +520,17 @@ const texts: [string, string, Make][] = [
       dynamicData: { ...all.dynamicData, dynamicDataExpiration: Date.now() / 1000 + 600.5 },
     })),
   ],
+  ...['1e400', '99999999999999999999', '-0', '"0"', 'true', 'null'].map(
+    (written): [string, string, Make] => [
+      `that expires at ${written}`,
+      written === '-0' ? 'cryptogram-expired' : fields,
+      reworded((text) =>
+        text.replace(/("dynamicDataExpiration":)\d+/, (_, name) => `${String(name)}${written}`),
+      ),
+    ],
+  ),
+  ['of a month in other digits', fields, inToken({ tokenExpirationMonth: '٠٦' })],
+  ['of a year of the first century', 'token-expired', inToken({ tokenExpirationYear: '0034' })],
   ['that expires before time began', fields, inData({ dynamicDataExpiration: -1 })],
   ['that expires in milliseconds', fields, inData({ dynamicDataExpiration: Date.now() + 600_000 })],
   [
