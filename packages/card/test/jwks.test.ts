@@ -287,6 +287,12 @@ describe('a key set is not trusted [card-charge-024] [card-charge-027]', () => {
     expect(await finding(jwksUri)).toBe('key-unreachable')
   })
 
+  test('with a key of another type under the kid: the RSA key counts', async () => {
+    const curve = { kty: 'EC', crv: 'P-256', kid: KID, x: 'AA', y: 'AA' }
+    const { jwksUri } = await serveKeys([curve, one.publicKey])
+    expect(await finding(jwksUri)).toBe('found')
+  })
+
   test('with good keys beside bad ones: the one that is named counts', async () => {
     const { jwksUri } = await serveKeys([null, two.privateKey, { kty: 'EC' }, one.publicKey])
     expect(await finding(jwksUri)).toBe('found')

@@ -94,9 +94,14 @@ function check(found: unknown): PublicKey {
 
 /** Of several keys of one kid nobody can say which is meant. */
 async function pick({ keys }: Kept, kid: string): Promise<unknown> {
-  const named = (await keys).filter((key) => (key as { kid?: unknown } | null)?.kid === kid)
-  return named.length === 1 ? named[0] : undefined
+  const named = (await keys).filter((key) => partsOf(key).kid === kid)
+  // RFC 7517, section 4.5: keys of other types may share it, for those who use them.
+  const ours = named.filter((key) => partsOf(key).kty === 'RSA')
+  const found = ours.length > 0 ? ours : named
+  return found.length === 1 ? found[0] : undefined
 }
+
+const partsOf = (key: unknown): { kid?: unknown; kty?: unknown } => key ?? {}
 
 /** Others may wait for the same set: who leaves stops waiting, and nothing else. Who has left does not begin to. */
 async function unlessLeft<value>(wait: () => Promise<value>, signal?: AbortSignal): Promise<value> {
