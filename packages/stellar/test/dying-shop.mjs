@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import { Mpp } from '@polyrail/core/server'
 import { stellar } from '@polyrail/stellar/server'
 import { Keypair } from '@stellar/stellar-sdk'
-import { fileStore } from './file-store.mjs'
+import { fileStore } from '@polyrail/street/file-store'
 
 /** @type {{ folder: string, settle: number, rpcUrl: string, recipient: string, currency: string, secret?: string }} */
 const { folder, settle, secret, ...at } = JSON.parse(process.argv[2] ?? '')

@@ -5,7 +5,7 @@
  */
 import { createServer } from 'node:http'
 import { tempo } from '@polyrail/tempo/server'
-import { fileStore } from './file-store.mjs'
+import { fileStore } from '@polyrail/street/file-store'
 import { createSponsor, openShop } from './open-shop.mjs'
 
 /** @type {{ folder: string, settle: number, rpcUrl: string, recipient: `0x${string}`, privateKey: `0x${string}` }} */

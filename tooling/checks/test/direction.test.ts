@@ -12,7 +12,7 @@ import { files, packages, read, type Package } from '../repository.js'
 const allowed: Record<string, { runs: readonly string[]; tests: readonly string[] }> = {
   core: { runs: [], tests: ['settings'] },
   conformance: { runs: ['core'], tests: ['settings'] },
-  rail: { runs: ['core'], tests: ['settings', 'conformance', 'sandbox'] },
+  rail: { runs: ['core'], tests: ['settings', 'conformance', 'sandbox', 'street'] },
   sandbox: { runs: [], tests: ['settings'] },
   store: { runs: ['core'], tests: ['settings', 'conformance', 'street'] },
   ledger: { runs: ['core'], tests: ['settings', 'store', 'street'] },

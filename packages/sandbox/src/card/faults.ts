@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Fault as AnyFault, type Injected, openFaults, type Passed } from '../faults.js'
+import { openChaos, type Raging, type Storm } from '../chaos.js'
+import type { Fault as AnyFault } from '../faults.js'
 
 /** The calls, as faults name them. */
 export type CardCall =
@@ -37,20 +38,10 @@ export type ChaosKind =
   | 'hang done'
 
 /** What chaos is to do. */
-export type ChaosOptions = {
-  /** The same seed strikes the same calls in the same ways, by their order. */
-  seed: number
-  /** The part of the calls that is struck, from 0 to 1. */
-  rate: number
-  /** Default: all that end by themselves. */
-  kinds?: readonly ChaosKind[]
-}
+export type ChaosOptions = Storm<ChaosKind, CardCall>
 
 /** Chaos in force. */
-export type Chaos = Injected & {
-  /** What it did to each call so far, `''` for nothing. */
-  readonly sequence: readonly (ChaosKind | '')[]
-}
+export type Chaos = Raging<ChaosKind>
 
 const chaos: Record<ChaosKind, CardFault> = {
   error: { fail: { status: 500 } },
@@ -75,55 +66,4 @@ const chaosKinds: readonly ChaosKind[] = [
 ]
 
 /** Opens the place where faults and chaos are injected. */
-export function openCardFaults() {
-  const faults = openFaults<CardFailure, CardFault>((fault, call) => (fault.call ?? call) === call)
-  const storms = new Set<() => CardFault | undefined>()
-  return {
-    ...faults,
-    async pass<answer>(
-      call: CardCall,
-      carryOut: () => Promise<answer>,
-    ): Promise<Passed<answer, CardFailure>> {
-      const drawn = [...storms].map((draw) => draw()).find((fault) => fault !== undefined)
-      if (drawn === undefined) return faults.pass(call, carryOut)
-      using _ = faults.inject({ ...drawn, times: 1 })
-      return await faults.pass(call, carryOut)
-    },
-    chaos({ seed, rate, kinds = chaosKinds }: ChaosOptions): Chaos {
-      const random = openRandom(seed)
-      const sequence: (ChaosKind | '')[] = []
-      const draw = () => {
-        // Both numbers are drawn for every call, so that the rate does not shift the kinds.
-        const [chance, which] = [random(), random()]
-        const kind = chance < rate ? kinds[Math.floor(which * kinds.length)] : undefined
-        sequence.push(kind ?? '')
-        return kind && chaos[kind]
-      }
-      storms.add(draw)
-      const clear = () => void storms.delete(draw)
-      return {
-        sequence,
-        get hits() {
-          return sequence.filter((kind) => kind !== '').length
-        },
-        clear,
-        [Symbol.dispose]: clear,
-      }
-    },
-    clear() {
-      storms.clear()
-      faults.clear()
-    },
-  }
-}
-
-/** Numbers from 0 to 1, the same for the same seed: a Weyl sequence through a mixer of 32 bits. */
-function openRandom(seed: number): () => number {
-  let state = Math.trunc(seed) | 0
-  return () => {
-    state = (state + 0x9e3779b9) | 0
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
-    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32
-  }
-}
+export const openCardFaults = () => openChaos<ChaosKind, CardFailure, CardCall>(chaos, chaosKinds)

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Fault as AnyFault, type Injected, openFaults, type Passed } from '../faults.js'
+import { openChaos, type Raging, type Storm } from '../chaos.js'
+import type { Fault as AnyFault } from '../faults.js'
 import type { Reply } from '../loopback.js'
 import { type ErrorBody, errorObject, Refusal } from './refusal.js'
 import type { StripeCall } from './routes.js'
@@ -39,22 +40,10 @@ export type ChaosKind =
   | 'work kept as error'
 
 /** What chaos is to do. */
-export type ChaosOptions = {
-  /** The same seed strikes the same calls in the same ways, by their order. */
-  seed: number
-  /** The part of the calls that is struck, from 0 to 1. */
-  rate: number
-  /** Default: all of them. */
-  kinds?: readonly ChaosKind[]
-  /** The call that it may strike; others are not counted. Default: every one. */
-  call?: StripeCall
-}
+export type ChaosOptions = Storm<ChaosKind, StripeCall>
 
 /** Chaos in force. */
-export type Chaos = Injected & {
-  /** What it did to each call so far, `''` for nothing. */
-  readonly sequence: readonly (ChaosKind | '')[]
-}
+export type Chaos = Raging<ChaosKind>
 
 const chaos: Record<ChaosKind, StripeFault> = {
   conflict: { fail: { status: 409 } },
@@ -66,53 +55,6 @@ const chaos: Record<ChaosKind, StripeFault> = {
   'rate limit': { fail: { status: 429 } },
   refused: { fail: 'drop' },
   'work kept as error': { executed: true, fail: { status: 500, recorded: true } },
-}
-
-/** Opens the place where faults and chaos are injected. */
-export function openStripeFaults() {
-  const faults = openFaults<StripeFailure, StripeFault>(
-    (fault, call) => (fault.call ?? call) === call,
-  )
-  const storms = new Set<(call: StripeCall) => StripeFault | undefined>()
-  return {
-    ...faults,
-    async pass<answer>(
-      call: StripeCall,
-      carryOut: () => Promise<answer>,
-    ): Promise<Passed<answer, StripeFailure>> {
-      const drawn = [...storms].map((draw) => draw(call)).find((fault) => fault !== undefined)
-      if (drawn === undefined) return faults.pass(call, carryOut)
-      using _ = faults.inject({ ...drawn, times: 1 })
-      return await faults.pass(call, carryOut)
-    },
-    chaos(options: ChaosOptions): Chaos {
-      const { seed, rate, kinds = chaosKinds, call: only } = options
-      const random = openRandom(seed)
-      const sequence: (ChaosKind | '')[] = []
-      const draw = (call: StripeCall) => {
-        if ((only ?? call) !== call) return undefined
-        // Both numbers are drawn for every call, so that the rate does not shift the kinds.
-        const [chance, which] = [random(), random()]
-        const kind = chance < rate ? kinds[Math.floor(which * kinds.length)] : undefined
-        sequence.push(kind ?? '')
-        return kind && chaos[kind]
-      }
-      storms.add(draw)
-      const clear = () => void storms.delete(draw)
-      return {
-        sequence,
-        get hits() {
-          return sequence.filter((kind) => kind !== '').length
-        },
-        clear,
-        [Symbol.dispose]: clear,
-      }
-    },
-    clear() {
-      storms.clear()
-      faults.clear()
-    },
-  }
 }
 
 const chaosKinds: readonly ChaosKind[] = [
@@ -127,16 +69,9 @@ const chaosKinds: readonly ChaosKind[] = [
   'work kept as error',
 ]
 
-/** Numbers from 0 to 1, the same for the same seed: a Weyl sequence through a mixer of 32 bits. */
-function openRandom(seed: number): () => number {
-  let state = Math.trunc(seed) | 0
-  return () => {
-    state = (state + 0x9e3779b9) | 0
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
-    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32
-  }
-}
+/** Opens the place where faults and chaos are injected. */
+export const openStripeFaults = () =>
+  openChaos<ChaosKind, StripeFailure, StripeCall>(chaos, chaosKinds)
 
 /** The answer of a failure. */
 export function failureReply(failure: StripeFailure, requestId: string): Reply {
