@@ -14,6 +14,25 @@ export type Signer = {
 }
 
 /**
+ * Has bytes signed.
+ *
+ * @throws When `signal` says that nobody waits any more: a key that is elsewhere may never answer, and others wait for their turn.
+ */
+export function signBytes(
+  signer: Signer,
+  data: Uint8Array,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(signal.reason)
+    if (signal.aborted) return giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    const signing = (async () => signer.sign(data))()
+    signing.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp))
+  })
+}
+
+/**
  * Makes sure that something can sign.
  *
  * @param option - Named in the error, which repeats nothing that it was given: that may be a secret.

@@ -330,6 +330,26 @@ test(
   },
 )
 
+test('a wallet that never answers holds up one payment, and not those after it', async () => {
+  const key = local.customer()
+  let asked = 0
+  const account = {
+    publicKey: () => key.publicKey(),
+    sign: (bytes: Uint8Array) => (++asked === 1 ? new Promise<never>(() => {}) : key.sign(bytes)),
+  }
+  const client = wallet({ account })
+  const url = new URL('https://shop.example/')
+  const pay = async (milliseconds: number) =>
+    client.createCredential({
+      challenge: challengeFor(),
+      context: undefined,
+      url,
+      signal: AbortSignal.timeout(milliseconds),
+    })
+  await expect(pay(200)).rejects.toThrow(/timeout/)
+  expect((await pay(4000)).payload.type).toBe('transaction')
+})
+
 describe('what cannot be is told at once', () => {
   test.each<[string, object, RegExp]>([
     ['a secret in place of a key', { account: Keypair.random().secret() }, /must sign/],

@@ -74,6 +74,20 @@ describe('a sponsored payment', () => {
     expect(local.settled()).toBe(before + 1)
   })
 
+  test('by a signer that never answers holds up nobody else', async () => {
+    const key = local.chain.account()
+    let asked = 0
+    const account = {
+      publicKey: () => key.publicKey(),
+      sign: (bytes: Uint8Array) => (++asked === 1 ? new Promise<never>(() => {}) : key.sign(bytes)),
+    }
+    const shop = open({ feePayer: account, settle: 300 })
+    const [first, second] = [await shop.pay(), await shop.pay(local.customer(cent))]
+    expect((await shop.ask(first)).status).toBe(503)
+    expect((await shop.ask(second)).status).toBe(200)
+    expect((await shop.ask(first)).status).toBe(200)
+  })
+
   test('may be to the account that pays the fee', async () => {
     const shop = open({ feePayer: local.shop })
     const before = local.settled()

@@ -16,7 +16,7 @@ import {
 } from '@stellar/stellar-sdk/base'
 import { BID, NOBODY } from '../constants.js'
 import type { Network } from '../network.js'
-import type { Signer } from '../signer.js'
+import { signBytes, type Signer } from '../signer.js'
 import { readAccount } from './account.js'
 import { tryOut, type Trial } from './evidence.js'
 import { isOnly } from './effects.js'
@@ -92,7 +92,7 @@ async function show(
 ): Promise<Method.PayloadOf<typeof method>> {
   if (type === 'hash') return { type, hash }
   const binding = bindingOf(order.challenge.id, hash)
-  const signature = await account.sign(binding)
+  const signature = await signBytes(account, binding, order.signal)
   if (!isSignedBy(account.publicKey(), binding, signature))
     throw new Error(`stellar/charge: the key of ${account.publicKey()} did not sign as itself.`)
   return { type: 'signedHash', hash, sourceSignature: hexOf(signature) }
@@ -126,10 +126,9 @@ async function agree(wallet: Wallet, { challenge, signal }: Order): Promise<stri
     ),
   )
   const signWith = async (_: unknown, payload: Uint8Array) => ({
-    signature: await account.sign(payload),
+    signature: await signBytes(account, payload, signal),
     publicKey: account.publicKey(),
   })
-  signal.throwIfAborted()
   const last = lastLedger(ledger, end - now)
   const entry = await authorizeEntry(unsigned, signWith, last, network.passphrase)
   return build(invoke(call, entry), trial).toXdr()
@@ -153,8 +152,7 @@ async function signWhole(wallet: Wallet, { challenge, signal }: Order): Promise<
   const tx = build(invoke(call, entry), trial)
   if (BigInt(tx.fee) > maxFee)
     throw wouldFail('The fee is above maxFee of this client; nothing was paid.')
-  signal.throwIfAborted()
-  await sign(tx, account)
+  await sign(tx, account, signal)
   return tx
 }
 

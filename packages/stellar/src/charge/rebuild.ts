@@ -12,7 +12,7 @@ import {
   type FeeBumpTransaction,
   type Transaction,
 } from '@stellar/stellar-sdk/base'
-import type { Signer } from '../signer.js'
+import { signBytes, type Signer } from '../signer.js'
 import type { Signed } from './transaction.js'
 
 /** Who sends it, for what, and until when. */
@@ -54,9 +54,13 @@ export function build({ tx }: Signed, terms: Terms): Transaction {
 }
 
 /** Signs a transaction, wherever the key is. */
-export async function sign(tx: Transaction | FeeBumpTransaction, signer: Signer): Promise<void> {
+export async function sign(
+  tx: Transaction | FeeBumpTransaction,
+  signer: Signer,
+  signal: AbortSignal,
+): Promise<void> {
   const key = Keypair.fromPublicKey(signer.publicKey())
-  const signature = await signer.sign(tx.hash())
+  const signature = await signBytes(signer, tx.hash(), signal)
   // A signer elsewhere may be at fault; the payer, whom the network would refuse for it, is not.
   if (!key.verify(tx.hash(), signature))
     throw new Error(`stellar/charge: the key of ${signer.publicKey()} did not sign as itself.`)

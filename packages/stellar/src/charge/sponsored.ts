@@ -153,8 +153,8 @@ async function complete(
   const now = Date.now() / 1000
   const maxTime = Math.min(endOf(asked.expires, now), Math.ceil(now) + VALIDITY)
   const inner = build(signed, { ...terms, sequence, maxTime })
-  await sign(inner, source)
-  const tx = await bump(inner, sponsor, network.passphrase)
+  await sign(inner, source, signal)
+  const tx = await bump(inner, sponsor, { passphrase: network.passphrase, signal })
   return {
     raw: tx.toXdr(),
     hash: hexOf(tx.hash()),
@@ -168,7 +168,7 @@ async function complete(
 async function bump(
   inner: Transaction,
   { feeBump, bid }: Sponsor,
-  passphrase: string,
+  { passphrase, signal }: { passphrase: string; signal: AbortSignal },
 ): Promise<Transaction | FeeBumpTransaction> {
   if (!feeBump) return inner
   const outer = TransactionBuilder.buildFeeBumpTransaction(
@@ -177,7 +177,7 @@ async function bump(
     inner,
     passphrase,
   )
-  await sign(outer, feeBump)
+  await sign(outer, feeBump, signal)
   return outer
 }
 
