@@ -10,10 +10,8 @@ import { PASSPHRASES, PUBNET, RPC_URLS, type NetworkId } from './constants.js'
 export type Simulated =
   | {
       status: 'success'
-      /** Its resources, to be put into the transaction. */
+      /** Its resources and what they cost, to be put into the transaction. */
       transactionData: string
-      /** Stroops that they cost. */
-      resourceFee: bigint
       /** What it would publish, as diagnostic events. */
       events: readonly string[]
       /** What would have to be signed. */
@@ -236,17 +234,15 @@ function isUnconnected(cause: unknown): boolean {
 }
 
 function toSimulated(answer: Answer): Simulated {
-  const { error, transactionData, minResourceFee, events, results, restorePreamble } = answer
+  const { error, transactionData, events, results, restorePreamble } = answer
   if (typeof error === 'string') return { status: 'failure', cause: new Error(error) }
   if (restorePreamble !== undefined)
     return { status: 'failure', cause: new Error('An entry of the ledger is archived.') }
-  if (typeof transactionData !== 'string' || !/^\d{1,19}$/.test(String(minResourceFee)))
-    throw new Error('The Stellar node gave no simulation.')
+  if (typeof transactionData !== 'string') throw new Error('The Stellar node gave no simulation.')
   const [result] = Array.isArray(results) ? results : []
   return {
     status: 'success',
     transactionData,
-    resourceFee: BigInt(String(minResourceFee)),
     events: texts(events),
     auth: texts(record(result).auth),
   }

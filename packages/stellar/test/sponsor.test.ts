@@ -4,12 +4,14 @@
  * @module
  */
 import { Mpp, Store } from '@polyrail/core/server'
+import type { ChargePayload } from '@polyrail/stellar'
 import { stellar } from '@polyrail/stellar/server'
 import {
   FeeBumpTransaction,
   Keypair,
   nativeToScVal,
   TransactionBuilder,
+  xdr,
 } from '@stellar/stellar-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { agree, call, start, type Local } from './rail.ts'
@@ -22,6 +24,16 @@ beforeAll(async () => {
   open = shops(local)
 })
 afterAll(() => local.chain.stop())
+
+/** What the node says of a transaction. */
+async function simulate(payload: ChargePayload) {
+  if (payload.type !== 'transaction') throw new Error('not a transaction')
+  const params = { transaction: payload.transaction }
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'simulateTransaction', params })
+  const answer = await fetch(local.chain.rpcUrl, { method: 'POST', body })
+  const { result } = (await answer.json()) as { result: { transactionData: string } }
+  return result
+}
 
 const gift = 100_000_000_000n
 const cent = 100_000n
@@ -215,6 +227,22 @@ describe('a sponsor', () => {
     expect(answer.headers.has('www-authenticate')).toBe(false)
     local.chain.fund(feePayer.publicKey(), 1n)
     expect((await open({ feePayer }).ask()).status).toBe(402)
+  })
+
+  test('never offers more than its cap, whatever a node says that a payment costs', async () => {
+    const account = local.chain.account()
+    const shop = open({ feePayer: { account, maxFee: '0.01' } })
+    const credential = await shop.pay(local.customer(cent))
+    const told = await simulate(read(credential).payload)
+    const { ext, resources } = xdr.SorobanTransactionData.fromXdr(told.transactionData, 'base64')
+    // The fee beside the resources is as it was; the one within them is what would be offered.
+    const dear = new xdr.SorobanTransactionData({ ext, resources, resourceFee: 100_001n })
+    const result = { ...told, transactionData: dear.toXdr('base64') }
+    {
+      using _ = local.chain.fault({ method: 'simulateTransaction', fail: { result } })
+      expect(await problem(await shop.ask(credential))).toEqual(refusal(/more than this server/))
+    }
+    expect((await shop.ask(await shop.pay())).status).toBe(200)
   })
 
   test('[stellar-charge-067] can be spared by a rate limit', async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { Errors, type Method } from '@polyrail/core'
-import type { xdr } from '@stellar/stellar-sdk/base'
+import { xdr } from '@stellar/stellar-sdk/base'
 import { kindOf } from '../address.js'
 import { BID } from '../constants.js'
 import type { Found, Network } from '../network.js'
@@ -111,7 +111,10 @@ export async function tryOut(
   const simulated = await network.simulate(transaction, { signal })
   if (simulated.status === 'failure')
     return { isGood: false, events: [], resourceFee: 0n, transactionData: '' }
-  const { resourceFee, transactionData } = simulated
+  const { transactionData } = simulated
+  // What is told beside the resources is not what the transaction will offer.
+  const { resourceFee } = xdr.SorobanTransactionData.fromXdr(transactionData, 'base64')
+  if (resourceFee < 0n) throw new Error('The Stellar node gave no simulation.')
   return { isGood: true, events: readSimulated(simulated.events), resourceFee, transactionData }
 }
 
