@@ -34,10 +34,12 @@ export type Sent =
 
 /** What a node knows of a transaction. */
 export type Found = {
-  /** `NOT_FOUND` when it is in no ledger up to `closeTime`. */
+  /** `NOT_FOUND` when it is in no ledger from `oldestTime` up to `closeTime`. */
   status: 'SUCCESS' | 'FAILED' | 'NOT_FOUND'
   /** Epoch seconds of the node's latest ledger. */
   closeTime: number
+  /** Epoch seconds of the oldest ledger that the node remembers; left out, it remembers all. */
+  oldestTime?: number | undefined
   /** Epoch seconds of the ledger that it is in. */
   createdAt?: number | undefined
   ledger?: number | undefined
@@ -249,12 +251,13 @@ function toSimulated(answer: Answer): Simulated {
 }
 
 function toFound(answer: Answer): Found {
-  const { status, createdAt, latestLedgerCloseTime } = answer
+  const { status, createdAt, latestLedgerCloseTime, oldestLedgerCloseTime: oldest } = answer
   if (status !== 'SUCCESS' && status !== 'FAILED' && status !== 'NOT_FOUND')
     throw new Error('The Stellar node gave no known status.')
   return {
     status,
     closeTime: number(latestLedgerCloseTime),
+    ...(oldest !== undefined && { oldestTime: number(oldest) }),
     ...(status !== 'NOT_FOUND' && {
       createdAt: number(createdAt),
       ledger: number(answer.ledger),

@@ -216,6 +216,33 @@ test('[stellar-charge-050] what no ledger has taken in time is over, for certain
   }
 })
 
+test.each(['pulled', 'sponsored'] as const)(
+  'a payment that is %s is not over because a new node has never heard of it',
+  async (kind) => {
+    const shop = openFor(kind)
+    const payer = local.customer(2n * cent)
+    const credential = await shop.pay(payer)
+    {
+      using _ = local.chain.fault({ method: 'sendTransaction', fail: 'hang', executed: true })
+      expect((await shop.ask(credential)).status).toBe(503)
+    }
+    // Its ledgers begin after the payment, and it takes none of what is over.
+    const now = local.chain.now() + 1000
+    const range = { latestLedgerCloseTime: String(now), oldestLedgerCloseTime: String(now - 900) }
+    {
+      const fresh = { result: { status: 'NOT_FOUND', ...range } }
+      using _found = local.chain.fault({ method: 'getTransaction', fail: fresh })
+      using _sent = local.chain.fault({ method: 'sendTransaction', fail: { status: 429 } })
+      for (let visit = 0; visit < 3; visit++) {
+        const answer = await shop.ask(credential)
+        expect([answer.status, answer.headers.has('www-authenticate')]).toEqual([503, false])
+      }
+    }
+    expect((await insist(shop, credential)).at(-1)).toBe(200)
+    expect([local.usdc.sent(payer.publicKey()).count, shop.served()]).toEqual([1, 1])
+  },
+)
+
 test('[stellar-charge-050] a payment that fails in its ledger is told so', async () => {
   for (const kind of ['pulled', 'sponsored'] as const) {
     const shop = open({

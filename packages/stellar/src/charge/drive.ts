@@ -5,7 +5,7 @@
  */
 import { xdr } from '@stellar/stellar-sdk/base'
 import type { Network, Sent } from '../network.js'
-import { pause, watch, type Fate, type Underway } from './watch.js'
+import { isVoid, pause, watch, type Fate, type Underway } from './watch.js'
 
 /** A signed transaction as XDR, and by what it is found. */
 export type Ready = Underway & { raw: string }
@@ -79,7 +79,7 @@ async function look(
   const found = await network.find(hash, { signal }).catch(() => undefined)
   if (found === undefined) return undefined
   if (found.status !== 'NOT_FOUND') return found
-  return found.closeTime > maxTime ? 'void' : undefined
+  return isVoid(found, maxTime) ? 'void' : undefined
 }
 
 /** Why the network does not take a transaction; of a fee bump, why not what is inside it. */

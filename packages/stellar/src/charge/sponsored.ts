@@ -22,7 +22,7 @@ import { build, rebuild, sign } from './rebuild.js'
 import { conclude, fail, type Context } from './settlement.js'
 import { giveBack, reserve, type Reservation, type Sponsor } from './sponsor.js'
 import { hexOf, type Signed, type Transfer } from './transaction.js'
-import { pause } from './watch.js'
+import { isVoid, pause } from './watch.js'
 
 /** A transaction as it is written down before it is sent. */
 type Attempt = Ready & {
@@ -246,7 +246,7 @@ export async function traceSponsored(
   )
   const paid = looks.find(({ found }) => found.status === 'SUCCESS')
   const live = looks.findLast(
-    ({ attempt, found }) => found.status === 'NOT_FOUND' && found.closeTime <= attempt.maxTime,
+    ({ attempt, found }) => found.status === 'NOT_FOUND' && !isVoid(found, attempt.maxTime),
   )
   const { attempt } = paid ?? live ?? {}
   // Nothing was sent, or nothing of it can be in a ledger any more.

@@ -22,7 +22,7 @@ const PAUSES = [50, 100, 200, 400, 800, 1000] as const
 /**
  * Looks until it is known, or until `signal` says that nobody waits any more.
  *
- * @returns `void` when the node's latest ledger is later than the transaction may be, and no ledger has it.
+ * @returns `void` when no ledger has it, and none ever will.
  */
 export async function watch(
   { hash, maxTime }: Underway,
@@ -33,11 +33,23 @@ export async function watch(
     // It is sent by now: a look that fails is no answer.
     const found = await network.find(hash, { signal }).catch(() => undefined)
     if (found && found.status !== 'NOT_FOUND') return found
-    if (found && found.closeTime > maxTime) return 'void'
+    if (found && isVoid(found, maxTime)) return 'void'
     await pause(PAUSES[turn] ?? 1000, signal)
   }
   return 'unknown'
 }
+
+/** Seconds before its end that a transaction may have been in a ledger: longer than challenges are open for. */
+const MEMORY = 3600
+
+/**
+ * Whether a transaction is in no ledger, and in none to come: the node's latest is later than it may be. A node that was set up
+ * anew in the meantime has forgotten the ledgers in which it could be, and cannot tell.
+ */
+export const isVoid = (
+  { status, closeTime, oldestTime = 0 }: Found,
+  maxTime: Underway['maxTime'],
+): boolean => status === 'NOT_FOUND' && closeTime > maxTime && oldestTime <= maxTime - MEMORY
 
 /** Waits, or until `signal` ends it. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
