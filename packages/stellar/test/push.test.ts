@@ -176,6 +176,16 @@ test('a hash that no ledger has yet is a 503, and the same credential brings the
   expect((await shop.show(payload, challenge)).status).toBe(200)
 })
 
+test('[stellar-charge-020] a hash that is not taken here is refused, even when no ledger has it', async () => {
+  const hash = 'ab'.repeat(32)
+  const sponsored = open({ feePayer: local.chain.account() })
+  for (const payload of [{ type: 'hash', hash } as const, sign('any', hash, local.payer)])
+    expect(await problem(await sponsored.show(payload))).toEqual(refusal(/server pays the fee/))
+  expect(await problem(await open().show({ type: 'hash', hash }))).toEqual(
+    refusal(/does not take this type/),
+  )
+})
+
 test('a node that answers for another transaction is not believed', async () => {
   const key = local.customer()
   const shop = open()

@@ -10,7 +10,7 @@ import { BID } from '../constants.js'
 import type { Found, Network } from '../network.js'
 import { readAccount } from './account.js'
 import { readApplied as readEvents, readSimulated } from './effects.js'
-import type { charge, Payload } from './method.js'
+import { takes, type charge, type Payload } from './method.js'
 import type { Sponsor } from './sponsor.js'
 import { rebuild } from './rebuild.js'
 import { pause } from './watch.js'
@@ -124,7 +124,10 @@ async function gatherHash(
   { network }: Context,
 ): Promise<Evidence> {
   const hash = payload.hash.toLowerCase()
-  const found = await find(hash, presented, network)
+  const { request } = presented.challenge
+  const isTaken = !request.methodDetails.feePayer && takes(request, payload.type)
+  // What is refused whatever the network knows is not waited for.
+  const found = await (isTaken ? find(hash, presented, network) : network.find(hash, presented))
   const applied = found.envelope ? readApplied(found.envelope, network.passphrase) : undefined
   const from = applied?.signed.transfer?.from
   const isSigned =

@@ -7,7 +7,7 @@ import { Expires, Outcome, type Errors } from '@polyrail/core'
 import { baseOf } from '../address.js'
 import { isOnly } from './effects.js'
 import type { Evidence } from './evidence.js'
-import type { Request } from './method.js'
+import { takes } from './method.js'
 import { isNamed, RULES, type Asked, type Case, type Rules } from './rules.js'
 import type { Sponsor } from './sponsor.js'
 import type { Signed, Transfer } from './transaction.js'
@@ -171,12 +171,6 @@ function judgeHash(
   const isProven = isSigned === true
   const { transfer } = signed
   return { signed, transfer, isProven, isSponsored: false, hash: evidence.hash, found }
-}
-
-/** Left out, what the draft has is taken. */
-function takes({ methodDetails }: Request, type: string): boolean {
-  const { credentialTypes = ['transaction', 'hash'] } = methodDetails
-  return credentialTypes.includes(type)
 }
 
 const refuse = (detail: string, code: Errors.Code = 'verification-failed'): Outcome.Rejected =>

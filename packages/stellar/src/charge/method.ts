@@ -93,6 +93,12 @@ export type Payload = Method.PayloadOf<typeof charge>
 /** What a server takes: a transaction to be sent, or the hash of one that was, signed by its payer or bare. */
 export type CredentialType = Payload['type']
 
+/** Whether a request takes credentials of a type. Left out, what the draft has is taken. */
+export function takes({ methodDetails }: Request, type: CredentialType): boolean {
+  const { credentialTypes = ['transaction', 'hash'] } = methodDetails
+  return credentialTypes.includes(type)
+}
+
 function matching(isGood: (text: string) => boolean, what: string) {
   return custom<string>((value) => typeof value === 'string' && isGood(value), `Expected ${what}.`)
 }
