@@ -17,7 +17,8 @@ import {
   xdr,
 } from '@stellar/stellar-sdk'
 import type { ChargePayload } from '@polyrail/stellar'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Keypair as BaseKeypair } from '@stellar/stellar-sdk/base'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { HASH_RULES } from '../src/charge/judge.ts'
 import { RULES } from '../src/charge/rules.ts'
 import { createRail } from '../src/charge/server.ts'
@@ -276,6 +277,17 @@ const attacks: Attack[] = [
       transaction(
         (await prepare(local, local.payer.publicKey(), call(usdc(), [...here()]))).toXdr(),
       ),
+    says: /not signed/,
+  },
+  {
+    rules: ['network'],
+    title: 'a signature whose hint names another key',
+    async make() {
+      const tx = await prepare(local, local.payer.publicKey(), call(usdc(), [...here()]))
+      const [hint, signature] = [local.shop.signatureHint(), local.payer.sign(tx.hash())]
+      tx.addDecoratedSignature(new xdr.DecoratedSignature({ hint, signature }))
+      return transaction(tx.toXdr())
+    },
     says: /not signed/,
   },
   {
@@ -603,4 +615,55 @@ test('a muxed recipient is paid, and no other part of the same account', async (
   const before = local.settled()
   expect((await shop.ask(await shop.pay())).status).toBe(200)
   expect(local.settled()).toBe(before + 1)
+})
+
+describe('signatures by the hundred cost few checks', () => {
+  const checks = async (options: Pick<Attack, 'isSponsored'>, payload: ChargePayload) => {
+    const checking = vi.spyOn(BaseKeypair.prototype, 'verify')
+    try {
+      expect((await open(options).show(payload)).status).toBe(402)
+      return checking.mock.calls.length
+    } finally {
+      checking.mockRestore()
+    }
+  }
+  const entryWith = (
+    { credentials, rootInvocation }: xdr.SorobanAuthorizationEntry,
+    many: number,
+  ) => {
+    if (credentials.type !== 'sorobanCredentialsAddress') throw new Error('not by address')
+    const { address, nonce, signatureExpirationLedger, signature } = credentials.address
+    const [one] = (signature.type === 'scvVec' && signature.value) || []
+    const all = xdr.ScVal.scvVec(Array.from({ length: many }, () => one!))
+    const parts = { address, nonce, signatureExpirationLedger, signature: all }
+    const { SorobanCredentials: Credentials } = xdr
+    return new xdr.SorobanAuthorizationEntry({
+      credentials: Credentials.sorobanCredentialsAddress(new xdr.SorobanAddressCredentials(parts)),
+      rootInvocation,
+    })
+  }
+
+  test('around a transaction of an account that has many signers', async () => {
+    const signers = Array.from({ length: 20 }, () => ({ key: Keypair.random(), weight: 1 }))
+    const key = local.customer(cent, { signers })
+    const pay = call(usdc(), [key.publicKey(), local.shop.publicKey(), cent])
+    const tx = await prepare(local, key.publicKey(), pay)
+    const signature = new Uint8Array(64)
+    for (const { key: other } of signers)
+      tx.addDecoratedSignature(
+        new xdr.DecoratedSignature({ hint: other.signatureHint(), signature }),
+      )
+    expect(await checks({}, transaction(tx.toXdr()))).toBeLessThanOrEqual(20)
+  })
+
+  test.each([
+    ['in one agreement', 1, 200],
+    ['in many agreements', 60, 1],
+  ])('%s', async (_, entries, each) => {
+    const { transaction: text } = await agreed(call(usdc(), [...here()]))
+    const built = reagreed(text, (entry) =>
+      Array.from({ length: entries }, () => entryWith(entry, each)),
+    )
+    expect(await checks({ isSponsored: true }, transaction(built.toXdr()))).toBe(0)
+  })
 })

@@ -177,5 +177,5 @@ export const RULES = {
 const LEEWAY = 10
 
 /** Signatures of contract accounts have shapes of their own: trying the transaction out tells whether they are good. */
-const isProven = ({ kind, address, signers }: Authorization): boolean =>
-  kind !== 'address' || kindOf(address) === 'contract' || (signers?.length ?? 0) > 0
+const isProven = ({ kind, address, readSigners }: Authorization): boolean =>
+  kind !== 'address' || kindOf(address) === 'contract' || (readSigners()?.length ?? 0) > 0

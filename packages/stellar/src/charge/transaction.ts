@@ -37,8 +37,11 @@ export type Authorization = {
   isForCall: boolean
   /** Whether it is for other calls besides. */
   isNested: boolean
-  /** The accounts that have signed; undefined where a signature is wrong, or has a shape of its own. */
-  signers: readonly string[] | undefined
+  /**
+   * Reads which accounts have signed; undefined where a signature is wrong, or has a shape of its own. Signatures are dear to check,
+   * and cheap to send by the hundred: nobody's are until all else is good.
+   */
+  readSigners: () => readonly string[] | undefined
 }
 
 /** A transaction that can be read. */
@@ -147,23 +150,29 @@ function readEntry(
     agreed.type === 'sorobanAuthorizedFunctionTypeContractFn' &&
     agreed.contractFn.toXdr('base64') === call.toXdr('base64')
   const about = { isForCall, isNested: subInvocations.length > 0 }
-  const nobody = { address: '', nonce: 0n, expiration: 0, signers: undefined }
+  const nobody = { address: '', nonce: 0n, expiration: 0, readSigners: () => undefined }
   if (credentials.type === 'sorobanCredentialsSourceAccount')
     return { kind: 'source', ...nobody, ...about }
   if (credentials.type !== 'sorobanCredentialsAddress')
     return { kind: 'other', ...nobody, ...about }
   const { address, nonce, signatureExpirationLedger: expiration, signature } = credentials.address
-  const payload = sha256(buildAuthorizationEntryPreimage(entry, expiration, passphrase).toXdr())
-  const signers = readSigners(signature, payload)
-  const known = { address: Address.fromScAddress(address).toString(), nonce, expiration, signers }
-  return { kind: 'address', ...known, ...about }
+  const readSigners = () => {
+    const preimage = buildAuthorizationEntryPreimage(entry, expiration, passphrase)
+    return whoSigned(signature, sha256(preimage.toXdr()))
+  }
+  const known = { address: Address.fromScAddress(address).toString(), nonce, expiration }
+  return { kind: 'address', ...known, readSigners, ...about }
 }
 
+/** The most signatures of one account. Source: the network's `MAX_ACCOUNT_SIGNATURES`. */
+const MOST_SIGNATURES = 20
+
 /** Signatures of accounts: a vector of maps of `public_key` and `signature`. */
-function readSigners(signature: xdr.ScVal, payload: Uint8Array): string[] | undefined {
+function whoSigned(signature: xdr.ScVal, payload: Uint8Array): string[] | undefined {
   if (signature.type !== 'scvVec') return undefined
   const signed: unknown = scValToNative(signature)
-  const keys = (Array.isArray(signed) ? signed : []).map((one: unknown) => {
+  if (!Array.isArray(signed) || signed.length > MOST_SIGNATURES) return undefined
+  const keys = signed.map((one: unknown) => {
     const { public_key: key, signature: bytes } = Object(one)
     if (!(key instanceof Uint8Array) || key.length !== 32 || !(bytes instanceof Uint8Array))
       return undefined
@@ -173,11 +182,15 @@ function readSigners(signature: xdr.ScVal, payload: Uint8Array): string[] | unde
   return keys.length > 0 && keys.every((key) => key !== undefined) ? keys : undefined
 }
 
-/** The keys, among those that are given, that have signed a transaction. */
-export const signersOf = ({ tx }: Signed, keys: readonly string[]): string[] =>
-  keys.filter((key) =>
-    tx.signatures.some(({ signature }) => isSignedBy(key, tx.hash(), signature.toBytes())),
-  )
+/** The keys, among those that are given, that have signed a transaction. A signature counts for the key that its hint names. */
+export function signersOf({ tx }: Signed, keys: readonly string[]): string[] {
+  const message = tx.hash()
+  return keys.filter((key) => {
+    const hint = hexOf(Keypair.fromPublicKey(key).signatureHint())
+    const named = tx.signatures.filter((one) => hexOf(one.hint.toBytes()) === hint)
+    return named.some(({ signature }) => isSignedBy(key, message, signature.toBytes()))
+  })
+}
 
 /** Whether the holder of a `G…` key has signed. */
 export function isSignedBy(key: string, message: Uint8Array, signature: Uint8Array): boolean {
