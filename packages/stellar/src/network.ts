@@ -200,8 +200,10 @@ const UNSEEN = new Set([401, 403, 404, 429])
 const UNCONNECTED =
   /^(?:ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|UND_ERR_CONNECT_TIMEOUT)$/
 
-/** JSON-RPC errors by which a node says that it read the transaction and did not take it. */
-const REFUSED = new Set([-32600, -32601, -32602])
+/** The JSON-RPC error by which a node says that it read the transaction and did not take it. */
+const REFUSED = -32602
+/** Those by which it says that it does not do what it was asked, whatever the transaction is. */
+const UNSERVED = new Set([-32600, -32601])
 
 async function send(url: string, transaction: string, options?: Options): Promise<Sent> {
   try {
@@ -219,11 +221,15 @@ async function send(url: string, transaction: string, options?: Options): Promis
         return { status: 'unknown', cause: new Error('The Stellar node gave no known status.') }
     }
   } catch (cause) {
-    if (cause instanceof RpcError && REFUSED.has(cause.code))
+    if (cause instanceof RpcError && cause.code === REFUSED)
       return { status: 'invalid', result: undefined }
-    const isUnseen = cause instanceof HttpError && UNSEEN.has(cause.status)
-    return { status: isUnseen || isUnconnected(cause) ? 'unreached' : 'unknown', cause }
+    return { status: isUnsent(cause) ? 'unreached' : 'unknown', cause }
   }
+}
+
+function isUnsent(cause: unknown): boolean {
+  if (cause instanceof RpcError) return UNSERVED.has(cause.code)
+  return cause instanceof HttpError ? UNSEEN.has(cause.status) : isUnconnected(cause)
 }
 
 function isUnconnected(cause: unknown): boolean {

@@ -149,6 +149,23 @@ test('a payment that another server ends leaves the fee in the books as it was',
   expect((await second!.ask(await second!.pay(payer))).status).toBe(503)
 })
 
+test('a node that does not do what it is asked is a 503, whatever was asked, and nothing is sent', async () => {
+  for (const kind of ['pulled', 'sponsored'] as const)
+    for (const code of [-32_600, -32_601]) {
+      const shop = openFor(kind)
+      const payer = local.customer(cent)
+      const credential = await shop.pay(payer)
+      {
+        const fail = { code, message: 'method not found' }
+        using _ = local.chain.fault({ method: 'sendTransaction', fail })
+        const answer = await shop.ask(credential)
+        expect([answer.status, answer.headers.has('www-authenticate')]).toEqual([503, false])
+        expect(local.usdc.sent(payer.publicKey()).count).toBe(0)
+      }
+      expect((await shop.ask(credential)).status).toBe(200)
+    }
+})
+
 test('a node on another network judges nothing', async () => {
   const shop = openFor('pulled')
   const credential = await shop.pay(local.customer(cent))
