@@ -594,6 +594,78 @@ describe('what cannot be read as one transfer is refused', () => {
   })
 })
 
+describe('what is not one call of transfer(from, to, amount) is refused, though it would pay', () => {
+  const whatever = () => local.chain.deploy({ run: () => {} })
+  const invoke = (name: string, args: xdr.ScVal[], contract = usdc()) =>
+    Operation.invokeContractFunction({ contract, function: name, args })
+  const [from, to] = [0, 1].map((at) => () => address(String(here()[at])))
+  const amount = nativeToScVal(cent, { type: 'i128' })
+  const small = nativeToScVal(cent, { type: 'u64' })
+  const built = async (...operations: xdr.Operation[]) => {
+    const source = await local.server.getAccount(local.payer.publicKey())
+    const builder = new TransactionBuilder(source, {
+      fee: BASE_FEE,
+      networkPassphrase: local.chain.passphrase,
+      timebounds: { minTime: 0, maxTime: local.chain.now() + 60 },
+    })
+    for (const operation of operations) builder.addOperation(operation)
+    return signed(builder.build(), local.payer)
+  }
+  const cases: [string, () => Promise<string>][] = [
+    ['two of them', () => built(call(usdc(), [...here()]), call(usdc(), [...here()]))],
+    ['none', async () => (await own(invoke('decimals', []))).transaction],
+    [
+      'another function of the same arguments',
+      () => built(invoke('approve', [from!(), to!(), amount], whatever())),
+    ],
+    [
+      'one more argument',
+      () => built(invoke('transfer', [from!(), to!(), amount, amount], whatever())),
+    ],
+    ['one fewer', () => built(invoke('transfer', [from!(), to!()], whatever()))],
+    ['an amount of another type', () => built(invoke('transfer', [from!(), to!(), small]))],
+    [
+      'a payer that is no address',
+      () => built(invoke('transfer', [xdr.ScVal.scvString('me'), to!(), amount])),
+    ],
+    [
+      'a recipient that is no address',
+      () => built(invoke('transfer', [from!(), xdr.ScVal.scvString('you'), amount])),
+    ],
+    [
+      'a call with a source of its own',
+      async () => {
+        const [{ body }] = [call(usdc(), [...here()])]
+        const sourceAccount = encodeMuxedAccount(local.payer.publicKey(), '7')
+        return built(new xdr.Operation({ sourceAccount, body }))
+      },
+    ],
+  ]
+  test.each(cases)('[stellar-charge-013] %s', async (_, make) => {
+    const answer = await problem(await shops(local)({}).show(transaction(await make())))
+    expect(answer).toEqual(refusal(/must be one contract call, transfer/))
+  })
+
+  test('[stellar-charge-048] pushed, too', async () => {
+    const key = local.customer(2n * cent)
+    const twin = local.chain.deploy({
+      run(call) {
+        const [, payer, payee, units] = [0, ...call.args]
+        call.requireAuth(key.publicKey())
+        // What it publishes is what a transfer of another name would.
+        call.emit([xdr.ScVal.scvSymbol('transfer'), payer!, payee!], units!)
+      },
+    })
+    const args = [address(key.publicKey()), to!(), amount]
+    const hash = await send(local, key, invoke('give', args, twin))
+    const shop = shops(local)({ currency: twin })
+    const payload = await pushed(shop, hash, key)
+    expect(await problem(await shop.show(payload, answered.get(shop)))).toEqual(
+      refusal(/no transfer of the currency/),
+    )
+  })
+})
+
 test('an honest payment of each kind is judged good', async () => {
   const pay = () => call(usdc(), [...here()])
   expect((await open({}).show(await own(pay()))).status).toBe(200)
