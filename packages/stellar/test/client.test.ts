@@ -15,6 +15,8 @@ import {
   xdr,
 } from '@stellar/stellar-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { push } from '../src/charge/push.ts'
+import type { Network } from '../src/network.ts'
 import { nobody, start, type Local } from './rail.ts'
 import { shops } from './shop.ts'
 
@@ -263,7 +265,7 @@ describe('nothing is signed', () => {
 })
 
 describe('a push', () => {
-  const push = (key: Keypair) => prove(challengeFor(), { account: key, mode: 'push' })
+  const pushed = (key: Keypair) => prove(challengeFor(), { account: key, mode: 'push' })
 
   test('whose answer gets lost is found, and paid once', async () => {
     const key = local.customer()
@@ -273,14 +275,14 @@ describe('a push', () => {
       fail: 'drop',
       times: 1,
     })
-    expect((await push(key)).payload.type).toBe('hash')
+    expect((await pushed(key)).payload.type).toBe('hash')
     expect(local.usdc.sent(key.publicKey()).count).toBe(1)
   })
 
   test('that does not come through at first is sent again', async () => {
     const key = local.customer()
     using _ = local.chain.fault({ method: 'sendTransaction', fail: 'drop', times: 2 })
-    expect((await push(key)).payload.type).toBe('hash')
+    expect((await pushed(key)).payload.type).toBe('hash')
     expect(local.usdc.sent(key.publicKey()).count).toBe(1)
   })
 
@@ -303,10 +305,24 @@ describe('a push', () => {
     },
   )
 
+  test('of which nobody says what became of it is shown all the same: the server asks for itself', async () => {
+    const tx = { hash: () => new Uint8Array(32), toXdr: () => '', timeBounds: { maxTime: '1' } }
+    const node = (find: Partial<Network>['find']) =>
+      ({ send: async () => ({ status: 'unknown' }), find }) as unknown as Network
+    const { signal } = new AbortController()
+    const away = node(async () => Promise.reject(new Error('away')))
+    await expect(push(tx as Transaction, away, signal)).resolves.toBeUndefined()
+    // A node that says that no ledger has it, and none will, is believed.
+    const sure = node(async () => ({ status: 'NOT_FOUND', closeTime: 2, oldestTime: -3599 }))
+    await expect(push(tx as Transaction, sure, signal)).rejects.toMatchObject({
+      code: 'verification-failed',
+    })
+  })
+
   test('that nobody takes is said to be unpaid', async () => {
     const key = local.customer()
     using _ = local.chain.fault({ method: 'sendTransaction', fail: { status: 429 } })
-    await expect(push(key)).rejects.toMatchObject({ code: 'verification-failed' })
+    await expect(pushed(key)).rejects.toMatchObject({ code: 'verification-failed' })
     expect(local.usdc.sent(key.publicKey()).count).toBe(0)
   })
 })

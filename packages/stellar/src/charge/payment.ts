@@ -49,8 +49,7 @@ export type Order = Pick<Method.toClient.Parameters<typeof method>, 'on' | 'sign
 /**
  * Makes a credential.
  *
- * @throws PaymentError when the payment would fail or do more than pay; nothing was paid then, unless the code is
- * `payment-indeterminate`.
+ * @throws PaymentError when the payment would fail or do more than pay; nothing was paid then.
  * @see Stellar charge draft, Fee Payment
  */
 export async function prove(wallet: Wallet, order: Order): Promise<Method.Proof<typeof method>> {

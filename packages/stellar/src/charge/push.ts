@@ -1,5 +1,5 @@
 /**
- * Sends a payment of one's own, and waits until it is certain.
+ * Sends a payment of one's own, and waits for the ledger that has it.
  *
  * @module
  */
@@ -15,10 +15,10 @@ const PATIENCE = 60_000
 /**
  * Sends a signed transaction. From here on nothing calls it off.
  *
- * Resolves once it is in a ledger.
+ * Resolves once it is in a ledger, or when nobody says whether it is: the server asks the network itself, and who has no proof to
+ * show has paid for nothing.
  *
- * @throws PaymentError `payment-indeterminate` when it may have been sent, and nobody says what became of it; with any other
- * error nothing was paid.
+ * @throws PaymentError when nothing was paid.
  * @see Stellar charge draft, Push Mode
  */
 export async function push(tx: Transaction, network: Network, signal: AbortSignal): Promise<void> {
@@ -28,11 +28,7 @@ export async function push(tx: Transaction, network: Network, signal: AbortSigna
   const driven = await drive(ready, { network, signal: AbortSignal.timeout(PATIENCE) })
   if (driven.status === 'sent') {
     const { fate } = driven
-    if (fate === 'unknown')
-      throw new Errors.PaymentError('payment-indeterminate', {
-        detail: `The payment ${hash} was sent, and is in no ledger yet.`,
-      })
-    if (fate !== 'void' && fate.status === 'SUCCESS') return
+    if (fate === 'unknown' || (fate !== 'void' && fate.status === 'SUCCESS')) return
   }
   throw new Errors.PaymentError('verification-failed', {
     detail: `No ledger has taken the payment ${hash}, or it failed there; nothing was paid but a fee.`,
