@@ -9,6 +9,8 @@ import {
   encodeMuxedAccount,
   FeeBumpTransaction,
   Keypair,
+  Memo,
+  MuxedAccount,
   nativeToScVal,
   Networks,
   Operation,
@@ -237,6 +239,25 @@ describe('what is not valid never is in a ledger', () => {
       async () => {
         const tx = await prepare(network, { ...order(), from: from() })
         tx.sign(payer, shop)
+        return tx
+      },
+    ],
+    ['with a memo', 'txSorobanInvalid', () => signed({ memo: Memo.text('order 7') })],
+    [
+      'from a muxed source',
+      'txSorobanInvalid',
+      async () => {
+        const plain = await prepare(network, { ...order(), from: from() })
+        const account = new Account(from(), String(BigInt(plain.sequence) - 1n))
+        const options = { fee: BASE_FEE, networkPassphrase: network.passphrase }
+        const tx = new TransactionBuilder(new MuxedAccount(account, '7'), {
+          ...options,
+          timebounds: until(network),
+        })
+          .addOperation(transfer(usdc.contract, from(), shop.publicKey(), 1n))
+          .setSorobanData(resources(plain))
+          .build()
+        tx.sign(payer)
         return tx
       },
     ],

@@ -112,6 +112,7 @@ function shapeOf({ inner }: Envelope): Invalid | undefined {
   if (inner.operations.length === 0) return 'txMissingOperation'
   if (inner.operations.some(({ type }) => type !== 'invokeHostFunction')) return 'txNotSupported'
   if (inner.operations.length > 1) return 'txMalformed'
+  if (isMarked(inner)) return 'txSorobanInvalid'
   const { minAccountSequence, extraSigners = [], minAccountSequenceAge = 0n } = inner
   const { minAccountSequenceLedgerGap = 0 } = inner
   const isConditional =
@@ -121,6 +122,13 @@ function shapeOf({ inner }: Envelope): Invalid | undefined {
     minAccountSequenceLedgerGap > 0
   return isConditional ? 'txNotSupported' : undefined
 }
+
+/** Since protocol 25 a contract call has neither a memo nor a muxed source. */
+const isMarked = ({ memo, source, operations }: Transaction): boolean =>
+  memo.type !== 'none' ||
+  [source, ...operations.map((operation) => operation.source)].some(
+    (address) => address !== undefined && StrKey.isValidMed25519PublicKey(address),
+  )
 
 function timesOf({ inner }: Envelope, { now, ledger }: Conditions): Invalid | undefined {
   const { minTime = '0', maxTime = '0' } = inner.timeBounds ?? {}
