@@ -85,7 +85,8 @@ export async function deliver(
       return passOn(read, deadlines.lease / 2, (broken) => endStream(visit, stop, broken))
     await stop()
     await close(visit, isResponse(read) ? owed(lease.record) : delivered(lease.record, keep(read)))
-    return isResponse(read) ? read : ((await refusalOfRefunded(visit)) ?? read)
+    const isClosed = isResponse(read) || lease.record.state === 'delivered'
+    return isClosed ? read : ((await refusalOfRefunded(visit)) ?? read)
   } catch (cause) {
     await stop()
     await close(visit, owed(lease.record), cause)
@@ -95,8 +96,7 @@ export async function deliver(
 
 /** Who lost the payment meanwhile, to another server or to a refund: for money that went back nobody is served. */
 async function refusalOfRefunded({ bound, lease, inbound }: PaidVisit): Promise<Reply | undefined> {
-  const { key, kernel, record } = lease
-  if (record.state === 'delivered') return undefined
+  const { key, kernel } = lease
   // A store that is down must not cost the visitor the answer.
   const standing = (await kernel.store.get(key).catch(() => undefined)) as PaymentRecord | undefined
   if (standing?.state !== 'refunded') return undefined
