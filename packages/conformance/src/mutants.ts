@@ -6,7 +6,7 @@
 import { clientCases } from './cases/index.js'
 import { client } from './mutants/client.js'
 import { config } from './mutants/config.js'
-import { held } from './mutants/held.js'
+import { money } from './mutants/money.js'
 import { method } from './mutants/method.js'
 import type { Mutant } from './mutants/mutant.js'
 import { server } from './mutants/server.js'
@@ -23,7 +23,7 @@ export { huntStore, storeMutants, type StoreMutant } from './mutants/stock.js'
 export const mutants: readonly Mutant[] = [
   ...store,
   ...method,
-  ...held,
+  ...money,
   ...config,
   ...server,
   ...client,

@@ -6,7 +6,7 @@
 import * as Receipt from '../Receipt.js'
 import { isThenable } from './deadline.js'
 import { keepLease } from './lease.js'
-import { describe, type HeldVisit, type PaidVisit } from './serve.js'
+import { describe, type AuthorizedVisit, type PaidVisit } from './serve.js'
 import { flowing, keep, readAnswer, replay, type Flow } from './steps/answer.js'
 import { advance } from './steps/claim.js'
 import { refuseHeld } from './steps/conclude.js'
@@ -108,8 +108,8 @@ async function refusalOfRefunded({ bound, lease, inbound }: PaidVisit): Promise<
  * Runs the application first, and takes the money that is set aside only for a good answer. A stream is good when it
  * begins.
  */
-export async function deliverHeld(
-  held: HeldVisit,
+export async function deliverAuthorized(
+  held: AuthorizedVisit,
   application: () => Response | Promise<Response>,
 ): Promise<Response | Reply> {
   const { answer } = held.lease.record
@@ -127,26 +127,30 @@ export async function deliverHeld(
   return verdict.reply
 }
 
-/** An answer to take the money for, or a response of 400 or above. */
+/** Makes the answer; where that fails, the money is let go. */
 async function prepare(
-  { lease, cancel }: HeldVisit,
+  { lease, cancel }: AuthorizedVisit,
   application: () => Response | Promise<Response>,
 ): Promise<Reply | Flow | Response> {
   const stop = keepLease(lease)
   try {
-    const response = await application()
-    // `Response.error()`, or an upgrade: nobody could be given it with a receipt, nor a second time.
-    if (response.status < 200)
-      throw new TypeError(`An answer of status ${response.status} cannot be paid for.`)
-    const isGood = response.status < 400
-    return isGood ? await readAnswer(response, lease.kernel.maxAnswerBytes) : response
+    return await readGood(application, lease.kernel.maxAnswerBytes).finally(stop)
   } catch (cause) {
-    await stop()
     await cancel(cause)
     throw cause
-  } finally {
-    await stop()
   }
+}
+
+/** An answer to take the money for, or a response of 400 or above. */
+async function readGood(
+  application: () => Response | Promise<Response>,
+  limit: number,
+): Promise<Reply | Flow | Response> {
+  const response = await application()
+  // `Response.error()`, or an upgrade: nobody could be given it with a receipt, nor a second time.
+  if (response.status < 200)
+    throw new TypeError(`An answer of status ${response.status} cannot be paid for.`)
+  return response.status < 400 ? readAnswer(response, limit) : response
 }
 
 /** What broke off is owed whole. */

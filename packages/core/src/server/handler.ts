@@ -6,7 +6,7 @@
 import type * as Challenge from '../Challenge.js'
 import type * as Errors from '../Errors.js'
 import type * as Receipt from '../Receipt.js'
-import { conclude, deliver, deliverHeld, respond } from './deliver.js'
+import { conclude, deliver, deliverAuthorized, respond } from './deliver.js'
 import type { Offer } from './route.js'
 import { serve, type PaidVisit, type Verdict } from './serve.js'
 import { fromRequest, isResponse, toResponse, type Inbound, type Reply } from './transport.js'
@@ -159,7 +159,7 @@ function guard<rest extends unknown[], request extends Request>(
       case 'paid':
         return deliver(verdict, () => application(inbound.request() as request, ...rest))
       case 'authorized':
-        return deliverHeld(verdict, () => application(inbound.request() as request, ...rest))
+        return deliverAuthorized(verdict, () => application(inbound.request() as request, ...rest))
       case 'free':
         return application(inbound.request() as request, ...rest)
       default:

@@ -12,7 +12,7 @@ import { priceOf } from './price.js'
 import type { Offer } from './route.js'
 import { replay } from './steps/answer.js'
 import { bind, type Bound } from './steps/bind.js'
-import { cancel, capture, type Held } from './steps/authorization.js'
+import { cancel, capture, type Authorization } from './steps/authorization.js'
 import { isRefusal, receive, refuse, type Received, type Refusal } from './steps/receive.js'
 import { claim, fingerprint, recall, type Claimed, type Lease, type Visit } from './steps/claim.js'
 import { cameInTime, isInGrace, remember } from './steps/late.js'
@@ -46,7 +46,7 @@ export type PaidVisit = {
 }
 
 /** A payment whose money is set aside until its answer is made. */
-export type HeldVisit = {
+export type AuthorizedVisit = {
   status: 'authorized'
   lease: Lease
   /** Takes the money for an answer, which is kept where it is given. */
@@ -63,7 +63,7 @@ export type HeldVisit = {
 export function serve(
   offers: readonly Offer[],
   inbound: Inbound,
-): Verdict | Promise<Verdict | HeldVisit> {
+): Verdict | Promise<Verdict | AuthorizedVisit> {
   if ((offers[0] as Offer).kernel.free.has(inbound.method)) return { status: 'free' }
   const receiving = receive(offers, inbound)
   return receiving instanceof Promise
@@ -75,7 +75,7 @@ function answer(
   offers: readonly Offer[],
   received: Received | Refusal,
   inbound: Inbound,
-): Verdict | Promise<Verdict | HeldVisit> {
+): Verdict | Promise<Verdict | AuthorizedVisit> {
   if (isRefusal(received))
     return refused(offers, received, { inbound, body: undefined, bound: undefined })
   const { token, body } = received
@@ -85,7 +85,7 @@ function answer(
 }
 
 /** What cannot be recorded now is the store's fault, and the same credential may come again. */
-function orRefuse<paid extends Verdict | HeldVisit>(
+function orRefuse<paid extends Verdict | AuthorizedVisit>(
   offers: readonly Offer[],
   visit: Asked,
   paying: Promise<paid | Refusal>,
@@ -108,7 +108,7 @@ async function pay(
   offers: readonly Offer[],
   token: string,
   visit: Asked,
-): Promise<Verdict | HeldVisit | Refusal> {
+): Promise<Verdict | AuthorizedVisit | Refusal> {
   const { inbound } = visit
   const bound = bind(offers, token, visit)
   if (isRefusal(bound)) return bound
@@ -139,9 +139,9 @@ async function pay(
 /** Settles, or goes on with money that is set aside. */
 async function takeMoney(
   offers: readonly Offer[],
-  claimed: Held & { fresh: boolean },
+  claimed: Authorization & { fresh: boolean },
   visit: Asked,
-): Promise<PaidVisit | HeldVisit | Refusal> {
+): Promise<PaidVisit | AuthorizedVisit | Refusal> {
   const { bound, presentation, lease } = claimed
   if (lease.record.state === 'authorized') return proceed(offers, claimed, visit)
   const outcome = await settle(bound, presentation, claimed)
@@ -154,9 +154,9 @@ async function takeMoney(
 /** With money that is set aside: after the application, unless the route wants it before. */
 async function proceed(
   offers: readonly Offer[],
-  held: Held,
+  held: Authorization,
   visit: Asked,
-): Promise<PaidVisit | HeldVisit | Refusal> {
+): Promise<PaidVisit | AuthorizedVisit | Refusal> {
   const { bound, lease } = held
   const { inbound } = visit
   const take = async (answer?: Answer): Promise<PaidVisit | Refusal> => {
@@ -173,7 +173,7 @@ async function proceed(
 }
 
 /** Whatever becomes of it, the application's own answer goes out. */
-async function letGo(held: Held, inbound: Inbound, cause: unknown): Promise<void> {
+async function letGo(held: Authorization, inbound: Inbound, cause: unknown): Promise<void> {
   const { bound } = held
   const { events } = bound.offer.kernel
   try {

@@ -153,6 +153,43 @@ describe('a page that fails', () => {
   })
 })
 
+describe('money that is still set aside', () => {
+  /** A page that failed once, and whose cancel nobody heard of. */
+  const stranded = async (hooks: Parameters<typeof shop>[0] = {}) => {
+    let isBroken = true
+    const made = shop({ cancel: () => Outcome.indeterminate(), ...hooks })
+    const route = made.mpp.charge(later)(
+      () => new Response('page', { status: isBroken ? 500 : 200 }),
+    )
+    const challenge = await challengeOf(route)
+    const headers = { 'idempotency-key': 'mine' }
+    const authorization = credential(challenge)
+    expect((await route(present(authorization, { headers }))).status).toBe(500)
+    isBroken = false
+    return { ...made, route, challenge, authorization, headers }
+  }
+
+  test('buys the page after the end of its challenge, which it outlives', async () => {
+    const { route, challenge, authorization, asked } = await stranded()
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.parse(challenge.expires ?? '') + 60_000 })
+    const answer = await route(present(authorization)).finally(() => vi.useRealTimers())
+    expect([answer.status, await answer.text()]).toEqual([200, 'page'])
+    expect(asked).toEqual(['settle after', 'capture {"hold":"h1"}'])
+  })
+
+  test('buys nothing for another credential, not even one of the same payer under the same key', async () => {
+    const { route, challenge, headers, asked } = await stranded({ payer: () => 'ann' })
+    const thief = await route(present(credential(challenge)))
+    expect(await refusal(thief)).toEqual([402, 'invalid-challenge'])
+    const other = credential(await challengeOf(route))
+    expect(await refusal(route(present(other, { headers })))).toEqual([
+      503,
+      'payment-indeterminate',
+    ])
+    expect(asked).toEqual(['settle after'])
+  })
+})
+
 describe('a capture', () => {
   test.each([
     ['that is refused is a 402 without the page', Outcome.rejected('payment-expired'), 402],

@@ -14,14 +14,14 @@ import { normalize } from './outcome.js'
 import { owed, type Answer } from './record.js'
 
 /** A payment whose money is set aside. */
-export type Held = { bound: Bound; presentation: Presentation; lease: Lease }
+export type Authorization = { bound: Bound; presentation: Presentation; lease: Lease }
 
 /**
  * Takes the money.
  *
  * @param answer - What it is taken for, kept first: a lost capture is asked for again, and the application is not.
  */
-export async function capture(held: Held, answer?: Answer): Promise<Settled | Refusal> {
+export async function capture(held: Authorization, answer?: Answer): Promise<Settled | Refusal> {
   const { bound, lease } = held
   const until = Date.now() + lease.kernel.deadlines.lease
   // Also tells whether this server still has the payment: another may have let the money go.
@@ -34,7 +34,7 @@ export async function capture(held: Held, answer?: Answer): Promise<Settled | Re
 }
 
 /** Lets the money go. It may be found to have been taken: then the answer is owed. */
-export async function cancel(held: Held): Promise<Outcome['status']> {
+export async function cancel(held: Authorization): Promise<Outcome['status']> {
   const { bound, lease } = held
   if (!(await renew(lease))) return 'indeterminate'
   const outcome = await ask(held, 'cancel')
@@ -46,7 +46,7 @@ export async function cancel(held: Held): Promise<Outcome['status']> {
 
 /** A throw says nothing of the money. */
 async function ask(
-  { bound, presentation, lease }: Held,
+  { bound, presentation, lease }: Authorization,
   what: 'capture' | 'cancel',
 ): Promise<Outcome> {
   const { kernel, method } = bound.offer

@@ -7,9 +7,9 @@ import { Outcome, type Method } from '@polyrail/core'
 import type { Seams } from '../bench.js'
 import type { Mutant } from './mutant.js'
 
-export const held: readonly Mutant[] = [
+export const money: readonly Mutant[] = [
   {
-    id: 'held/taken-at-once',
+    id: 'money/taken-at-once',
     breaks: 'The rail takes the money when it is told to set it aside, and still says that it is.',
     threats: [11],
     caughtBy: ['capture/after-the-page', 'capture/no-page-no-money'],
@@ -25,7 +25,7 @@ export const held: readonly Mutant[] = [
     }),
   },
   {
-    id: 'held/taken-on-failure',
+    id: 'money/taken-on-failure',
     breaks: 'A page that failed is paid for all the same.',
     threats: [11],
     caughtBy: ['capture/no-page-no-money'],
@@ -34,7 +34,7 @@ export const held: readonly Mutant[] = [
     }),
   },
   {
-    id: 'held/taken-later',
+    id: 'money/taken-later',
     breaks:
       'A capture counts as made when it is begun, and the page goes out before the money is taken.',
     threats: [11],
@@ -50,7 +50,7 @@ export const held: readonly Mutant[] = [
     }),
   },
   {
-    id: 'held/lost-is-refused',
+    id: 'money/lost-is-refused',
     breaks:
       'A capture whose answer was lost counts as refused, so that the payer is asked to pay again.',
     threats: [9],
@@ -64,7 +64,7 @@ export const held: readonly Mutant[] = [
     }),
   },
   {
-    id: 'held/page-made-again',
+    id: 'money/page-made-again',
     breaks: 'The page is not kept while its capture is unknown, and is made again.',
     threats: [10],
     caughtBy: ['capture/lost-answer'],
@@ -84,14 +84,14 @@ export const held: readonly Mutant[] = [
     }),
   },
   {
-    id: 'held/back-as-often-as-asked',
+    id: 'money/back-as-often-as-asked',
     breaks: 'Nobody remembers a refund, so that each call makes another.',
     threats: [19],
     caughtBy: ['refund/once'],
     seams: refundingAnew,
   },
   {
-    id: 'held/back-for-another',
+    id: 'money/back-for-another',
     breaks:
       'The rail gives money back by its reference alone, whatever challenge the receipt names.',
     threats: [19],
@@ -117,7 +117,7 @@ export const held: readonly Mutant[] = [
     },
   },
   {
-    id: 'held/back-and-served',
+    id: 'money/back-and-served',
     breaks: 'Money goes back and the page is still owed.',
     threats: [11, 19],
     caughtBy: ['refund/owed-page'],
