@@ -28,7 +28,7 @@ import { sign } from './rebuild.js'
 import { sourceOf } from './source.js'
 import { bindingOf, hexOf, isSignedBy, type Transfer } from './transaction.js'
 import type { Turns } from './turns.js'
-import { until } from './until.js'
+import { whenAnswered } from './answered.js'
 
 /** Who pays, and how. */
 export type Wallet = {
@@ -66,7 +66,7 @@ export async function prove(wallet: Wallet, order: Order): Promise<Method.Proof<
     const tx = await signWhole(wallet, order)
     if (modeOf(type) === 'pull') {
       // The next one must not use the same sequence number: it waits until this one is in, or void.
-      until(order, turn.end)
+      whenAnswered(order, turn.end)
       return {
         payload: { type: 'transaction', transaction: tx.toXdr() },
         source,

@@ -157,7 +157,7 @@ function shareUnderway<result>(judge: (presented: Presented) => Promise<result>)
 type Presented = Method.Presented<typeof method>
 
 /** The SDK is loaded for the first credential, and never for an offer. */
-const load = () => import('./settle.js')
+const load = () => import('./with-sdk.js')
 
 function checkTerms({
   recipient,

@@ -11,7 +11,7 @@ import type { Challenge } from './offer.js'
 const PATIENCE = 30_000
 
 /** Calls `end` when the client has heard what became of a challenge, once. */
-export function until(
+export function whenAnswered(
   {
     challenge,
     on,
