@@ -142,7 +142,8 @@ async function listRefunds(
     }
     const page = await refunds.list(parameters, options)
     all.push(...page.data)
-    if (!page.has_more) return all
+    // A page without any would be asked for again and again.
+    if (!page.has_more || page.data.length === 0) return all
   }
 }
 

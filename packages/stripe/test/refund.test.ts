@@ -111,6 +111,24 @@ describe('a refund', () => {
   })
 })
 
+test('a list of refunds that never ends is asked for once', async () => {
+  const client = connect(local)
+  let asked = 0
+  const list = async () => {
+    if (++asked > 5) throw new Error('asked again and again')
+    return { data: [], has_more: true }
+  }
+  const refunds = {
+    create: (...call: Parameters<typeof client.refunds.create>) => client.refunds.create(...call),
+    list,
+  }
+  const { paymentIntents } = client
+  const rawRequest = client.rawRequest.bind(client)
+  const { shop, receipt } = await sell({ client: { paymentIntents, rawRequest, refunds } })
+  expect(await shop.mpp.refund(receipt)).toMatchObject({ left: 0n })
+  expect(asked).toBe(1)
+})
+
 describe('what is refused', () => {
   test('a payment that others took, or that is not what the receipt says', async () => {
     const { shop, receipt } = await sell()
