@@ -517,7 +517,10 @@ const texts: [string, string, Make][] = [
     fields,
     altered((all) => ({
       ...all,
-      dynamicData: { ...all.dynamicData, dynamicDataExpiration: Date.now() / 1000 + 600.5 },
+      dynamicData: {
+        ...all.dynamicData,
+        dynamicDataExpiration: Math.floor(Date.now() / 1000) + 600.5,
+      },
     })),
   ],
   ...['1e400', '99999999999999999999', '-0', '"0"', 'true', 'null'].map(
