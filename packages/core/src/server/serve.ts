@@ -251,7 +251,10 @@ async function finished(
   { record, key }: { record: PaymentRecord; key: string },
   inbound: Inbound,
 ): Promise<Verdict | Refusal> {
-  if (record.problem) return refuseAgain(bound, record.problem)
+  if (record.problem)
+    return record.state === 'rejected'
+      ? refuseAgain(bound, record.problem)
+      : { refused: record.problem }
   if (!record.answer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
   const { events } = bound.offer.kernel

@@ -16,10 +16,12 @@ type Answer = Refund.Refund | Outcome.Unmoved
 function shop(
   answer: (asked: Refund.Asked) => Answer | Promise<Answer> = give,
   config: Parameters<typeof createTill>[1] = {},
+  hooks: Parameters<typeof createTill>[0] = {},
 ) {
   const asked: Refund.Asked[] = []
   const till = createTill(
     {
+      ...hooks,
       refund: (question) => {
         asked.push(question)
         return answer(question)
@@ -222,6 +224,18 @@ describe('an owed page', () => {
     expect(await refusal(await route(present(authorization)))).toEqual([402, 'verification-failed'])
     await expect(mpp.refund(receipt, { id: 'more', amount: 1n })).resolves.toBeDefined()
     expect((await route(present(authorization))).status).toBe(402)
+  })
+
+  test('is refused for the refund, also where the method has words of its own for what was refused', async () => {
+    const refused = { ...Errors.problem('verification-failed'), status: 409 }
+    const { mpp, route, owe } = shop(give, {}, { problems: { 'refused-before': refused } })
+    const { authorization, receipt } = await owe()
+    await mpp.refund(receipt)
+    const answer = await route(present(authorization))
+    expect([answer.status, await answer.json()]).toMatchObject([
+      402,
+      { detail: 'The money of this payment has been given back.' },
+    ])
   })
 
   test.each([
