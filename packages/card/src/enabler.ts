@@ -20,4 +20,10 @@ export { createResolver } from './key/resolve.js'
 export type { Resolver } from './key/resolve.js'
 export type { ClientEnabler, TokenChallenge, TokenRequest } from './charge/client-enabler.js'
 export { EnablerError } from './charge/server-enabler.js'
-export type { Order, Result, ServerEnabler } from './charge/server-enabler.js'
+export type {
+  Order,
+  RefundOrder,
+  RefundResult,
+  Result,
+  ServerEnabler,
+} from './charge/server-enabler.js'

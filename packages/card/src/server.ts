@@ -7,7 +7,13 @@ import { charge } from './charge/server.js'
 import { jwks } from './key/serve.js'
 
 export { EnablerError, httpEnabler } from './charge/server-enabler.js'
-export type { Order, Result, ServerEnabler } from './charge/server-enabler.js'
+export type {
+  Order,
+  RefundOrder,
+  RefundResult,
+  Result,
+  ServerEnabler,
+} from './charge/server-enabler.js'
 
 /**
  * Takes payments by card: every intent that this package has, with one set of options.

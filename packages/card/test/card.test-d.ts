@@ -86,7 +86,9 @@ test('an enabler of one’s own', () => {
     lookup: async () => undefined,
   }
   card({ ...rest, enabler: own, key })
-  expectTypeOf<Result['status']>().toEqualTypeOf<'approved' | 'declined' | 'pending'>()
+  expectTypeOf<Result['status']>().toEqualTypeOf<
+    'approved' | 'authorized' | 'declined' | 'pending'
+  >()
   const client: ClientEnabler = {
     async createToken({ challenge, key, signal }) {
       expectTypeOf(challenge.amount).toEqualTypeOf<string>()

@@ -12,9 +12,9 @@ import { LocalCards } from '@polyrail/sandbox/card'
 const CHARGE = 'POST /v1/charges'
 
 const FAULTS: Record<Fault, LocalCards.CardFault> = {
-  'before-settle': { call: CHARGE, fail: 'drop', times: 1 },
-  'after-settle': { call: CHARGE, fail: 'drop', executed: true, times: 1 },
-  hang: { call: CHARGE, fail: 'hang', times: 1 },
+  'before-settle': { fail: 'drop', times: 1 },
+  'after-settle': { fail: 'drop', executed: true, times: 1 },
+  hang: { fail: 'hang', times: 1 },
 }
 
 /** The fixture of the conformance suite. */
@@ -74,7 +74,11 @@ export async function createRail() {
         bad('an unknown network', { ...payload, network: 'shell' }, malformed),
       ]
     },
-    fault: (kind) => void local.fault(FAULTS[kind]),
+    fault(kind) {
+      const isHeld = local.charges.at(-1)?.status === 'authorized'
+      local.fault({ ...FAULTS[kind], call: isHeld ? `${CHARGE}/:key/capture` : CHARGE })
+    },
+    refunded: () => Object.values(local.refunded).reduce((sum, { count }) => sum + count, 0),
     settled: () => Object.values(local.captured).reduce((sum, { count }) => sum + count, 0),
     stop: () => local.stop(),
   } satisfies Rail<typeof charge>

@@ -27,9 +27,11 @@ export type Options = Partial<Omit<ServerOptions, 'key' | 'jwksUri' | 'kid'>> & 
   store?: Store.Store
   /** Milliseconds for one call of the acquirer. */
   timeout?: number
-  route?: Partial<paid.charge.Route>
+  route?: Partial<paid.charge.Route> & { capture?: 'before' | 'after' }
   /** Whether the page fails this time. */
   breaks?: () => boolean
+  /** Instead of a page that says how many were served, itself among them. */
+  page?: (served: number) => Response | Promise<Response>
   config?: Partial<Parameters<typeof Mpp.create>[0]>
 }
 
@@ -40,7 +42,17 @@ export const acquirer = (local: LocalCards.Sandbox, timeout = 5000) =>
 /** Opens a shop of one page for half a dollar. */
 export function openShop(
   local: LocalCards.Sandbox,
-  { store = Store.memory(), timeout, route, config, key, keySet, breaks, ...options }: Options = {},
+  {
+    store = Store.memory(),
+    timeout,
+    route,
+    config,
+    key,
+    keySet,
+    breaks,
+    page: make,
+    ...options
+  }: Options = {},
 ) {
   const method = paid.charge({
     enabler: acquirer(local, timeout),
@@ -52,9 +64,11 @@ export function openShop(
   const told: { name: string; cause?: unknown }[] = []
   for (const name of EVENTS) mpp.on(name, (event) => void told.push({ ...event, name }))
   let served = 0
-  const page = mpp.charge({ amount: '0.50', ...route })(() =>
-    breaks?.() ? new Response(null, { status: 500 }) : Response.json({ page: ++served }),
-  )
+  const page = mpp.charge({ amount: '0.50', ...route })(() => {
+    if (breaks?.()) return new Response(null, { status: 500 })
+    served++
+    return make ? make(served) : Response.json({ page: served })
+  })
   return {
     mpp,
     page,
@@ -76,6 +90,8 @@ const EVENTS = [
   'delivered',
   'owed',
   'replayed',
+  'canceled',
+  'refunded',
   'late',
   'rejected',
   'indeterminate',

@@ -320,69 +320,71 @@ describe('what follows an authorisation', () => {
   }
   const sumOf = (totals: LocalCards.Totals) => totals['usd']?.sum ?? 0n
 
-  test('is a capture, of all or less, once', async () => {
+  test('is a capture, once', async () => {
     const before = sumOf(local.captured)
     const key = await authorise()
     expect(sumOf(local.captured)).toBe(before)
-    expect((await follow(key, 'capture', { amount: '501' })).body).toEqual({
-      code: 'amount_too_large',
-    })
-    expect((await follow(key, 'capture', { amount: '300' })).body).toMatchObject({
-      status: 'approved',
-      captured: '300',
-    })
-    expect((await follow(key, 'capture', { amount: '300' })).status).toBe(200)
-    expect((await follow(key, 'capture')).body).toEqual({ code: 'not_authorized' })
-    expect(sumOf(local.captured)).toBe(before + 300n)
-    const whole = await authorise()
-    expect((await follow(whole, 'capture')).body).toMatchObject({ captured: '500' })
+    for (let tries = 0; tries < 2; tries++)
+      expect(await follow(key, 'capture')).toMatchObject({
+        status: 200,
+        body: { status: 'approved', idempotencyKey: key, captured: '500' },
+      })
+    expect((await follow(key, 'cancel')).body).toMatchObject({ status: 'approved' })
+    expect(sumOf(local.captured)).toBe(before + 500n)
   })
 
-  test('or a void, after which nothing is taken', async () => {
+  test('or a cancel, after which nothing is taken', async () => {
     const before = sumOf(local.captured)
     const key = await authorise()
-    const voided = { status: 'declined', idempotencyKey: key, reason: 'voided' }
-    expect((await follow(key, 'void')).body).toEqual(voided)
-    expect((await follow(key, 'void')).body).toEqual(voided)
-    expect((await follow(key, 'capture')).body).toEqual({ code: 'not_authorized' })
+    const canceled = { status: 'declined', idempotencyKey: key, reason: 'canceled' }
+    for (const what of ['cancel', 'cancel', 'capture'])
+      expect((await follow(key, what)).body).toEqual(canceled)
     expect(sumOf(local.captured)).toBe(before)
-    const sale = crypto.randomUUID()
-    await charge(local, order(local), sale)
-    expect((await follow(sale, 'void')).body).toEqual({ code: 'not_authorized' })
   })
 
-  test('and refunds of a sale, each once for its key, never more than was taken', async () => {
+  test('and refunds of what was captured, each once for its key, never more than was taken', async () => {
     const before = sumOf(local.refunded)
     const key = crypto.randomUUID()
-    await charge(local, order(local), key)
-    expect((await follow(key, 'refunds', { amount: '200' })).body).toEqual({
-      code: 'idempotency_key_missing',
+    const made = await charge(local, order(local), key)
+    const { reference } = made.body as { reference: string }
+    const refund = async (own: string | undefined, body: object = {}) =>
+      (await follow(key, 'refunds', { reference, ...body }, own)).body
+    expect(await refund(undefined)).toEqual({ code: 'idempotency_key_missing' })
+    const first = await refund('a', { amount: '200' })
+    expect(first).toEqual({
+      status: 'refunded',
+      idempotencyKey: 'a',
+      reference: expect.stringMatching(/^refund_test_/),
+      amount: '200',
+      left: '300',
     })
-    for (let tries = 0; tries < 2; tries++)
-      expect((await follow(key, 'refunds', { amount: '200' }, 'a')).body).toMatchObject({
-        refunded: '200',
-      })
-    expect((await follow(key, 'refunds', { amount: '100' }, 'a')).body).toEqual({
-      code: 'idempotency_conflict',
+    expect(await refund('a', { amount: '200' })).toEqual(first)
+    expect(await refund('a', { amount: '100' })).toEqual({ code: 'idempotency_conflict' })
+    const tooLarge = { status: 'declined', reason: 'amount_too_large' }
+    expect(await refund('b', { amount: '301' })).toMatchObject(tooLarge)
+    for (const amount of ['0', '01', '1.0', -1, 1, null])
+      expect(await refund('c', { amount })).toEqual({ code: 'invalid_request' })
+    expect(await refund('c', { reference: 'visa_test_other' })).toEqual({
+      code: 'charge_not_found',
     })
-    expect((await follow(key, 'refunds', { amount: '301' }, 'b')).body).toEqual({
-      code: 'amount_too_large',
-    })
-    expect((await follow(key, 'refunds', { amount: '0' }, 'b')).body).toEqual({
-      code: 'invalid_request',
-    })
-    expect((await follow(key, 'refunds', undefined, 'b')).body).toMatchObject({
-      refunded: '500',
-      captured: '500',
-    })
-    expect((await follow(key, 'refunds', undefined, 'c')).body).toEqual({
-      code: 'amount_too_large',
-    })
+    expect(await refund('c')).toMatchObject({ amount: '300', left: '0' })
+    expect(await refund('d')).toMatchObject(tooLarge)
     expect(sumOf(local.refunded)).toBe(before + 500n)
+    expect((await look(local, key)).body).toMatchObject({ refunded: '500', captured: '500' })
+  })
+
+  test('but none of what was not', async () => {
+    const key = await authorise()
+    const { reference } = (await look(local, key)).body as { reference: string }
+    expect((await follow(key, 'refunds', { reference }, 'a')).body).toEqual({
+      status: 'declined',
+      idempotencyKey: 'a',
+      reason: 'not_captured',
+    })
   })
 
   test('of a charge that nobody made is nothing', async () => {
-    for (const what of ['capture', 'void', 'refunds'])
+    for (const what of ['capture', 'cancel', 'refunds'])
       expect(await follow('nobody', what, undefined, 'a')).toEqual({
         status: 404,
         body: { code: 'charge_not_found' },

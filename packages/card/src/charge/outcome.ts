@@ -4,13 +4,14 @@
  * @module
  */
 import { Outcome } from '@polyrail/core'
+import type { Note } from './attempt.js'
 import { tellable } from './cause.js'
 import { isRefused } from './server-enabler.js'
 
 /** What was asked for. */
 export type Expected = {
   challengeId: string
-  attempt: string
+  note: Note
   amount: string
   currency: string
   externalId: string | undefined
@@ -28,6 +29,7 @@ export function judgeResult(answer: unknown, expected: Expected): Outcome.Outcom
   if (idempotencyKey !== challengeId) return unclear('is of another payment')
   switch (status) {
     case 'approved':
+    case 'authorized':
       return judgeApproval(result, expected)
     case 'declined':
       return declined(reason)
@@ -39,16 +41,16 @@ export function judgeResult(answer: unknown, expected: Expected): Outcome.Outcom
 }
 
 function judgeApproval(
-  { reference, attempt, amount, currency, timestamp }: Readonly<Record<string, unknown>>,
+  { status, reference, attempt, amount, currency, timestamp }: Readonly<Record<string, unknown>>,
   expected: Expected,
 ): Outcome.Outcome {
-  const { challengeId, externalId } = expected
+  const { challengeId, externalId, note } = expected
   if (typeof attempt !== 'string') return unclear('does not say which attempt it is of')
-  if (attempt !== expected.attempt) return usedElsewhere()
+  if (attempt !== note.attempt) return usedElsewhere()
   if (amount !== expected.amount || currency !== expected.currency)
     return unclear('approves another amount')
-  if (typeof reference !== 'string' || !/^[\x21-\x7e]{1,200}$/.test(reference))
-    return unclear('has no reference')
+  if (status === 'authorized') return Outcome.authorized({ attempt: note })
+  if (!isReference(reference)) return unclear('has no reference')
   const isTime = typeof timestamp === 'string' && RFC3339.test(timestamp)
   return Outcome.settled({
     reference,
@@ -65,14 +67,18 @@ const usedElsewhere = (): Outcome.Rejected =>
 
 const RFC3339 = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/
 
+/** Whether an enabler’s name for something can be shown in a receipt. */
+export const isReference = (value: unknown): value is string =>
+  typeof value === 'string' && /^[\x21-\x7e]{1,200}$/.test(value)
+
 /** The money may have moved, and somebody has to look. */
-const unclear = (what: string): Outcome.Indeterminate =>
+export const unclear = (what: string): Outcome.Indeterminate =>
   Outcome.indeterminate({
     retryAfter: 60,
     cause: new Error(`The Server Enabler’s answer ${what}.`),
   })
 
-const secondsOf = (value: unknown): number | undefined =>
+export const secondsOf = (value: unknown): number | undefined =>
   typeof value === 'number' && value >= 0 && value <= 3600 ? value : undefined
 
 /** What a payer may read of why a card was declined. Networks advise to say no more of the rest. */
@@ -89,11 +95,16 @@ const DECLINES: Readonly<Record<string, string>> = {
   currency_not_supported: 'the card does not pay in this currency',
   authentication_required: 'the issuer wants the cardholder to authenticate',
   address_mismatch: 'the billing address is not the card’s',
+  canceled: 'it was cancelled before it was captured',
 }
 
-/** A refusal in words for the payer; for the operator with the enabler’s code, if that is a word and no number. */
+/** An enabler’s code, if that is a word and no number. */
+export const wordOf = (code: unknown): string | undefined =>
+  typeof code === 'string' && /^[a-z_]{1,40}$/.test(code) ? code : undefined
+
+/** A refusal in words for the payer; for the operator with the enabler’s code. */
 function declined(reason?: unknown): Outcome.Rejected {
-  const code = typeof reason === 'string' && /^[a-z_]{1,40}$/.test(reason) ? reason : 'declined'
+  const code = wordOf(reason) ?? 'declined'
   const why = Object.hasOwn(DECLINES, code) ? DECLINES[code] : 'ask the issuer of the card'
   const detail = `The payment was declined: ${why}.`
   return Outcome.rejected('verification-failed', { detail }, { cause: new Error(`card: ${code}`) })
@@ -104,7 +115,10 @@ function declined(reason?: unknown): Outcome.Rejected {
  *
  * @param isFirst - Whether nothing was asked before: then a refusal means that nothing was taken.
  */
-export function judgeError(cause: unknown, { isFirst }: { isFirst: boolean }): Outcome.Outcome {
+export function judgeError(
+  cause: unknown,
+  { isFirst }: { isFirst: boolean },
+): Outcome.Unsettled | Outcome.Indeterminate {
   const retryAfter = secondsOf((cause as { retryAfter?: unknown } | null)?.retryAfter)
   return isRefused(cause) && isFirst
     ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause: tellable(cause) })

@@ -23,6 +23,8 @@ export type Order = {
   externalId?: string
   merchantName: string
   acceptedNetworks: readonly string[]
+  /** False: only to be authorised, and captured or cancelled later. Left out, both at once. */
+  capture?: false
   /** The server’s own name of this attempt, to be told again with the answer. */
   attempt: string
   /** The key that the challenge named: the payload must be encrypted for it, and for no other. */
@@ -33,9 +35,9 @@ export type Order = {
 
 /** What became of a charge, as the enabler says it. */
 export type Result =
-  /** Authorised and captured: the money is the merchant’s. */
+  /** `approved`: authorised and captured, the money is the merchant’s. `authorized`: set aside, as the order wanted. */
   | {
-      status: 'approved'
+      status: 'approved' | 'authorized'
       /** The key that it was asked with. */
       idempotencyKey: string
       /** The `attempt` of the order that was charged. */
@@ -49,6 +51,35 @@ export type Result =
       timestamp?: string
     }
   /** Nothing was taken, and nothing will be for this key. */
+  | { status: 'declined'; idempotencyKey: string; reason?: string }
+  /** Not known yet. */
+  | { status: 'pending'; idempotencyKey: string; retryAfter?: number }
+
+/** What is to be given back. The same for every asking with one idempotency key. */
+export type RefundOrder = {
+  /** The idempotency key of the charge. */
+  charge: string
+  /** The charge’s reference, as the receipt has it. */
+  reference: string
+  /** Minor units; left out, all that is left of the charge. */
+  amount?: string
+}
+
+/** What became of a refund. */
+export type RefundResult =
+  /** Made, or taken on for certain. */
+  | {
+      status: 'refunded'
+      /** The key that it was asked with. */
+      idempotencyKey: string
+      /** The enabler’s name for the refund. */
+      reference: string
+      /** Minor units that go back. */
+      amount: string
+      /** Minor units that are left of the charge. */
+      left: string
+    }
+  /** Nothing goes back, and nothing will for this key. */
   | { status: 'declined'; idempotencyKey: string; reason?: string }
   /** Not known yet. */
   | { status: 'pending'; idempotencyKey: string; retryAfter?: number }
@@ -68,6 +99,18 @@ export interface ServerEnabler {
    * @returns `undefined` when no charge with this key has arrived.
    */
   lookup(idempotencyKey: string, options: { signal: AbortSignal }): Promise<Result | undefined>
+  /**
+   * Takes what was authorised, and tells how the charge stands. After a throw `lookup` tells. With `cancel`, it lets routes
+   * capture after their handler.
+   */
+  capture?(idempotencyKey: string, options: { signal: AbortSignal }): Promise<Result>
+  /** Lets go of what was authorised: the charge is declined then. Tells how it stands. */
+  cancel?(idempotencyKey: string, options: { signal: AbortSignal }): Promise<Result>
+  /** Gives a charge back, or a part of it, once for an idempotency key, which is kept as long as the charge. Throws as `charge` does. */
+  refund?(
+    order: RefundOrder,
+    options: { idempotencyKey: string; signal: AbortSignal },
+  ): Promise<RefundResult>
 }
 
 /** What went wrong with a Server Enabler. It holds no text of the enabler’s. */
@@ -111,7 +154,8 @@ export const isRefused = (error: unknown): boolean =>
   error.code === 'refused'
 
 /**
- * A Server Enabler over HTTP: `POST <url>/charges` with an `Idempotency-Key`, and `GET <url>/charges/<key>`.
+ * A Server Enabler over HTTP: `POST <url>/charges` with an `Idempotency-Key`, `GET <url>/charges/<key>`, and `POST` to
+ * `…/capture`, `…/cancel` and `…/refunds` of it.
  *
  * @param options.url - https, or http on this machine.
  * @param options.apiKey - Sent as a Bearer token: a secret.
@@ -122,7 +166,7 @@ export const isRefused = (error: unknown): boolean =>
  * const enabler = httpEnabler({ url: 'https://api.psp.example/v1', apiKey: process.env.PSP_KEY })
  * @see Card charge draft, Settlement Procedure
  */
-export function httpEnabler(options: httpEnabler.Options): ServerEnabler {
+export function httpEnabler(options: httpEnabler.Options): Required<ServerEnabler> {
   const { apiKey, account, timeout = 20_000, fetch = globalThis.fetch } = options
   const url = options.url.replace(/\/+$/, '')
   if (!isSecure(url))
@@ -139,17 +183,28 @@ export function httpEnabler(options: httpEnabler.Options): ServerEnabler {
       })
     }
   }
+  const pathOf = (key: string) => `/charges/${encodeURIComponent(key)}`
+  const post = (path: string, asked: Partial<Asked>) => ask(path, { method: 'POST', ...asked })
   return {
     name: account === undefined ? url : `${url}#${account}`,
     async charge(order, { idempotencyKey, signal }) {
       const headers = { 'idempotency-key': idempotencyKey }
-      return read(await ask('/charges', { method: 'POST', headers, body: order, signal }))
+      return read<Result>(await post('/charges', { headers, body: order, signal }))
     },
     async lookup(idempotencyKey, { signal }) {
-      const answered = await ask(`/charges/${encodeURIComponent(idempotencyKey)}`, { signal })
-      // Any other 404 is a proxy’s, or a wrong path.
-      const { code } = (answered.body ?? {}) as { code?: unknown }
-      return answered.status === 404 && code === 'charge_not_found' ? undefined : read(answered)
+      const answered = await ask(pathOf(idempotencyKey), { signal })
+      return isMissing(answered) ? undefined : read<Result>(answered)
+    },
+    capture: async (key, { signal }) =>
+      read<Result>(await post(`${pathOf(key)}/capture`, { signal })),
+    cancel: async (key, { signal }) =>
+      read<Result>(await post(`${pathOf(key)}/cancel`, { signal })),
+    async refund({ charge, ...body }, { idempotencyKey, signal }) {
+      const headers = { 'idempotency-key': idempotencyKey }
+      const answered = await post(`${pathOf(charge)}/refunds`, { headers, body, signal })
+      return isMissing(answered)
+        ? { status: 'declined', idempotencyKey, reason: MISSING }
+        : read<RefundResult>(answered)
     },
   }
 }
@@ -165,12 +220,18 @@ export declare namespace httpEnabler {
   }
 }
 
+/** What a 404 has for its `code` where no such charge has arrived. Any other 404 is a proxy’s, or a wrong path. */
+const MISSING = 'charge_not_found'
+
+const isMissing = ({ status, body }: Answered): boolean =>
+  status === 404 && (body as { code?: unknown } | undefined)?.code === MISSING
+
 /** Statuses that say that the request itself is wrong: nothing was begun. */
 const REFUSED: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 413, 415])
 
-function read({ status, headers, body }: Answered): Result {
+function read<result>({ status, headers, body }: Answered): result {
   const isAnswer = typeof body === 'object' && body !== null && 'status' in body
-  if (status >= 200 && status < 300 && isAnswer) return body as Result
+  if (status >= 200 && status < 300 && isAnswer) return body as result
   const after = Number(headers.get('retry-after') ?? Number.NaN)
   throw new EnablerError(REFUSED.has(status) ? 'refused' : 'unknown', {
     status,

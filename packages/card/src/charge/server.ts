@@ -6,8 +6,12 @@
 import { Errors, Method, Outcome } from '@polyrail/core'
 import { NETWORKS, type CardNetwork } from '../constants.js'
 import { createKeySource, type KeyOptions } from '../key/source.js'
+import type { Presented } from './attempt.js'
+import { cancel, capture } from './authorization.js'
+import { hash } from './hash.js'
 import { charge as method, hasBilling, type Payload } from './method.js'
 import { checkMerchant, createRequest, type Route as RouteTerms } from './price.js'
+import { refund } from './refund.js'
 import type { ServerEnabler } from './server-enabler.js'
 import { reconcile, settle } from './settlement.js'
 
@@ -37,7 +41,17 @@ export function charge(options: charge.Options): charge.Rail {
     billingRequired,
   })
   const createKey = createKeySource(options)
+  const revealing =
+    <presented extends Presented>(act: Act<presented>) =>
+    async (presented: presented): Promise<Outcome.Outcome> => {
+      const outcome = await act(enabler, presented)
+      return outcome.status === 'settled' && reveal.length > 0
+        ? { ...outcome, settlement: pick(presented.credential.payload, reveal) }
+        : outcome
+    }
   return Method.toServer(method, {
+    defaults: { capture: options.capture },
+
     request: (route: charge.Route) => createRequest(route, merchant),
 
     issued: {
@@ -55,20 +69,28 @@ export function charge(options: charge.Options): charge.Rail {
       return true
     },
 
+    // The store needs no token, encrypted or not.
     replayKey: ({ credential }) => hash(credential.payload.encryptedPayload),
 
-    async settle(presented) {
-      const outcome = await settle(enabler, presented)
-      return outcome.status === 'settled' && reveal.length > 0
-        ? { ...outcome, settlement: pick(presented.credential.payload, reveal) }
-        : outcome
-    },
+    settle: revealing(settle),
 
-    reconcile: (presented) => reconcile(enabler, presented),
+    reconcile: revealing(reconcile),
+
+    capture: enabler.capture && revealing(capture),
+
+    cancel: enabler.cancel && revealing(cancel),
+
+    refund: enabler.refund && ((asked) => refund(enabler, asked)),
 
     problems: { 'refused-before': REFUSED_BEFORE },
   })
 }
+
+/** What is done about a payment’s money. */
+type Act<presented extends Presented> = (
+  enabler: ServerEnabler,
+  presented: presented,
+) => Promise<Outcome.Outcome>
 
 /** Draft, Idempotency and Replay Protection: prior processing failed. */
 const REFUSED_BEFORE = Errors.problem({
@@ -87,12 +109,6 @@ function checkEnabler(enabler: ServerEnabler): void {
     throw new TypeError(
       'card/charge: enabler must have a name, charge and lookup: httpEnabler({ url, apiKey }), or your own.',
     )
-}
-
-/** The store needs no token, encrypted or not. */
-async function hash(jwe: string): Promise<string> {
-  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(jwe))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 const pick = (payload: Payload, names: readonly Revealed[]): Partial<Payload> =>
@@ -116,6 +132,11 @@ export declare namespace charge {
     billingRequired?: boolean | undefined
     /** What becomes of a payment without the address that was asked for (`'refuse'`). */
     onMissingBilling?: 'refuse' | 'proceed' | undefined
+    /**
+     * `'after'`: the money is authorised, and captured once the handler has made a good answer; else it is let go. For routes that
+     * do not say it themselves (`'before'`).
+     */
+    capture?: 'before' | 'after' | undefined
     /**
      * Personal data that the application gets as `payment.settlement`, and listeners of `settled` with it (none). It is
      * yours to keep only as long as you need it.

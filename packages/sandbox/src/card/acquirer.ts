@@ -23,7 +23,7 @@ export type Order = {
   acceptedNetworks: readonly string[]
   kid: string
   payload: Payload
-  /** False: only authorised, to be captured or voided later. Default true. */
+  /** False: only authorised, to be captured or cancelled later. Default true. */
   capture?: boolean
 }
 
@@ -42,6 +42,11 @@ export type Told = {
   reason?: string
   retryAfter?: number
 }
+
+/** What is told of a refund. */
+export type RefundTold =
+  | { status: 'refunded'; idempotencyKey: string; reference: string; amount: string; left: string }
+  | { status: 'declined'; idempotencyKey: string; reason: string }
 
 /**
  * Makes a charge of an order.
@@ -82,44 +87,52 @@ export function conclude(charge: Charge, verdict: 'approve' | DeclineReason): vo
   else if (charge.isSale) charge.captured = charge.amount
 }
 
-/** Takes what was authorised, or less of it; the rest is let go. */
-export function capture(charge: Charge, body: unknown): void {
-  const amount = readAmount(body) ?? charge.amount
-  // Asked again, it is captured already.
-  if (charge.status === 'approved' && charge.captured === amount) return
-  if (charge.status !== 'authorized') throw new Refusal(422, 'not_authorized')
-  if (amount > charge.amount) throw new Refusal(422, 'amount_too_large')
+/** Takes what was authorised. What has come to its end stays as it is. */
+export function capture(charge: Charge): void {
+  if (charge.status !== 'authorized') return
   charge.status = 'approved'
-  charge.captured = amount
+  charge.captured = charge.amount
 }
 
-/** Lets go of what was authorised and not captured. */
-export function voidCharge(charge: Charge): void {
-  if (charge.status === 'voided') return
-  if (charge.status !== 'authorized') throw new Refusal(422, 'not_authorized')
-  charge.status = 'voided'
+/** Lets go of what was authorised. What has come to its end stays as it is. */
+export function cancel(charge: Charge): void {
+  if (charge.status === 'authorized') charge.status = 'canceled'
 }
 
-/** Gives back what was captured, or part of it, once for a key. */
-export function refund(charge: Charge, key: string, body: unknown): void {
-  const amount = readAmount(body) ?? charge.captured - charge.refunded
+/** Gives back what was captured, or part of it, once for a key: as it was told the first time. */
+export function refund(charge: Charge, key: string, body: unknown): RefundTold {
+  const { reference, amount: asked } = readRefund(body)
+  if (reference !== charge.reference) throw new Refusal(404, 'charge_not_found')
   const before = charge.refunds.get(key)
-  if (before !== undefined) {
-    if (readAmount(body) !== undefined && before !== amount)
-      throw new Refusal(422, 'idempotency_conflict')
-    return
-  }
-  if (amount < 1n || amount > charge.captured - charge.refunded)
-    throw new Refusal(422, 'amount_too_large')
-  charge.refunds.set(key, amount)
+  if (before && before.asked !== asked) throw new Refusal(422, 'idempotency_conflict')
+  if (before) return before.told
+  const told = makeRefund(charge, key, asked)
+  charge.refunds.set(key, { asked, told })
+  return told
+}
+
+function makeRefund(charge: Charge, idempotencyKey: string, asked: bigint | undefined): RefundTold {
+  const decline = (reason: string): RefundTold => ({ status: 'declined', idempotencyKey, reason })
+  if (charge.status !== 'approved') return decline('not_captured')
+  const left = charge.captured - charge.refunded
+  const amount = asked ?? left
+  if (amount < 1n || amount > left) return decline('amount_too_large')
   charge.refunded += amount
+  const reference = `refund_test_${randomBytes(8).toString('hex')}`
+  return {
+    status: 'refunded',
+    idempotencyKey,
+    reference,
+    amount: String(amount),
+    left: String(left - amount),
+  }
 }
 
 /** Tells of a charge. Nothing of the card is in it. */
 export function tell(charge: Charge): Told {
   const { key: idempotencyKey, status, reason } = charge
   if (status === 'declined') return { status, idempotencyKey, reason: reason ?? 'do_not_honor' }
-  if (status === 'voided') return { status: 'declined', idempotencyKey, reason: 'voided' }
+  if (status === 'canceled') return { status: 'declined', idempotencyKey, reason: 'canceled' }
   if (status === 'pending') return { status, idempotencyKey, retryAfter: 1 }
   const { attempt, reference, currency, network, timestamp } = charge
   return {
@@ -152,12 +165,13 @@ function readOrder(world: World, body: unknown): Order {
   return order as Order
 }
 
-function readAmount(body: unknown): bigint | undefined {
-  const { amount } = (body ?? {}) as { amount?: unknown }
-  if (amount === undefined) return undefined
+function readRefund(body: unknown): { reference: string; amount: bigint | undefined } {
+  const { reference, amount } = (body ?? {}) as { reference?: unknown; amount?: unknown }
+  if (typeof reference !== 'string') throw new Refusal(400, 'invalid_request')
+  if (amount === undefined) return { reference, amount }
   if (typeof amount !== 'string' || !/^[1-9]\d{0,11}$/.test(amount))
     throw new Refusal(400, 'invalid_request')
-  return BigInt(amount)
+  return { reference, amount: BigInt(amount) }
 }
 
 /** All that is checked before the issuer is asked. A cryptogram that is good is spent by it. */

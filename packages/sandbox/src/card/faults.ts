@@ -12,7 +12,7 @@ export type CardCall =
   | 'POST /v1/charges'
   | 'GET /v1/charges/:key'
   | 'POST /v1/charges/:key/capture'
-  | 'POST /v1/charges/:key/void'
+  | 'POST /v1/charges/:key/cancel'
   | 'POST /v1/charges/:key/refunds'
 
 /** An answer with a status instead of what the call came to. Text is sent as it is, all else as JSON. */

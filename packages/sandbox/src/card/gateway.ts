@@ -4,7 +4,7 @@
  * @module
  */
 import type { Reply, Request } from '../loopback.js'
-import { capture, createCharge, refund, tell, voidCharge } from './acquirer.js'
+import { cancel, capture, createCharge, refund, tell } from './acquirer.js'
 import type { CardCall, CardFailure, openCardFaults } from './faults.js'
 import { Refusal } from './refusal.js'
 import { createToken } from './vault.js'
@@ -38,7 +38,7 @@ const routes: readonly [CardCall, RegExp][] = [
   ['POST /v1/charges', /^POST \/v1\/charges$/],
   ['GET /v1/charges/:key', /^GET \/v1\/charges\/([^/]+)$/],
   ['POST /v1/charges/:key/capture', /^POST \/v1\/charges\/([^/]+)\/capture$/],
-  ['POST /v1/charges/:key/void', /^POST \/v1\/charges\/([^/]+)\/void$/],
+  ['POST /v1/charges/:key/cancel', /^POST \/v1\/charges\/([^/]+)\/cancel$/],
   ['POST /v1/charges/:key/refunds', /^POST \/v1\/charges\/([^/]+)\/refunds$/],
 ]
 
@@ -96,9 +96,10 @@ async function work(gateway: Gateway, { call, key, request }: Call): Promise<Rep
   if (call === 'POST /v1/charges') return json(200, tell(await charge(gateway, request, body)))
   const found = world.charges.get(key)
   if (!found) throw new Refusal(404, 'charge_not_found')
-  if (call === 'POST /v1/charges/:key/capture') capture(found, body)
-  if (call === 'POST /v1/charges/:key/void') voidCharge(found)
-  if (call === 'POST /v1/charges/:key/refunds') refund(found, keyOf(request), body)
+  if (call === 'POST /v1/charges/:key/refunds')
+    return json(200, refund(found, keyOf(request), body))
+  if (call === 'POST /v1/charges/:key/capture') capture(found)
+  if (call === 'POST /v1/charges/:key/cancel') cancel(found)
   return json(200, tell(found))
 }
 

@@ -4,13 +4,14 @@
  * @module
  */
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import type { RefundTold } from './acquirer.js'
 import type { Brand, Card, DeclineReason } from './cards.js'
 import { testCards } from './cards.js'
 import type { PublicJwk } from './jwe.js'
 import { openTokens, type Tokens } from './tokens.js'
 
 /** How far a charge has come. */
-export type ChargeStatus = 'approved' | 'authorized' | 'declined' | 'pending' | 'voided'
+export type ChargeStatus = 'approved' | 'authorized' | 'declined' | 'pending' | 'canceled'
 
 /** A charge in the acquirer's books. */
 export type Charge = {
@@ -33,7 +34,7 @@ export type Charge = {
   /** Whether the money is taken as soon as the issuer agrees. */
   isSale: boolean
   /** Refunds by their idempotency keys. */
-  refunds: Map<string, bigint>
+  refunds: Map<string, { asked: bigint | undefined; told: RefundTold }>
 }
 
 /** All that one card network knows. */
