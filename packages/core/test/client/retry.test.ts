@@ -79,7 +79,8 @@ describe('an answer that is not known yet', () => {
   test('waits as long as it is told', async () => {
     const started = Date.now()
     await buy([say(503, '1'), serves])
-    expect(Date.now() - started).toBeGreaterThanOrEqual(1_000)
+    // A timer may end a moment early by this clock.
+    expect(Date.now() - started).toBeGreaterThan(990)
   })
 
   test('is not waited for beyond the time allowed', async () => {

@@ -144,9 +144,8 @@ describe('an answer that is not kept', () => {
   test('a stream goes out chunk by chunk as it comes, with its receipt (threat 34)', async () => {
     const log: string[] = []
     const { route } = wrap(() => new Response(stream(['one', 'two', 'three'], 100, log)))
-    const began = performance.now()
     const { response } = await buy(route)
-    expect(performance.now() - began).toBeLessThan(250)
+    expect(log).not.toContain('three')
     expect(Receipt.fromResponse(response)).toBeDefined()
     const read: string[] = []
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
