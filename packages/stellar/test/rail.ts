@@ -14,13 +14,14 @@ import {
   authorizeEntry,
   BASE_FEE,
   Contract,
+  decodeAddressToMuxedAccount,
   type Keypair,
   nativeToScVal,
   Operation,
   rpc,
   Transaction,
   TransactionBuilder,
-  type xdr,
+  xdr,
 } from '@stellar/stellar-sdk'
 
 /** Starts a network with USDC, a payer and a shop. */
@@ -132,6 +133,26 @@ type Agreement = {
   change?: (entries: xdr.SorobanAuthorizationEntry[]) => xdr.SorobanAuthorizationEntry[]
   passphrase?: string
 }
+
+/** A transaction that one account sends, of what another has agreed to. */
+export async function relay(
+  local: Pick<Local, 'chain' | 'server'>,
+  sender: Keypair,
+  [operation, agreement]: [xdr.Operation, Agreement],
+): Promise<Transaction> {
+  const [invoke] = new Transaction(await agree(local, operation, agreement), local.chain.passphrase)
+    .operations
+  if (invoke?.type !== 'invokeHostFunction') throw new Error('not a call')
+  const { func, auth = [] } = invoke
+  const call = Operation.invokeHostFunction({ func, auth: [...auth] })
+  const tx = await prepare(local, sender.publicKey(), call)
+  tx.sign(sender)
+  return tx
+}
+
+/** The same operation, made by an account that is named in it. */
+export const madeBy = (address: string, { body }: xdr.Operation): xdr.Operation =>
+  new xdr.Operation({ sourceAccount: decodeAddressToMuxedAccount(address), body })
 
 /** Sends a transfer, and waits for it. */
 export async function send(

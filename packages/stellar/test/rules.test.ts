@@ -7,6 +7,7 @@ import {
   Account,
   Address,
   BASE_FEE,
+  decodeAddressToMuxedAccount,
   encodeMuxedAccount,
   encodeMuxedAccountToAddress,
   Keypair,
@@ -22,7 +23,7 @@ import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { HASH_RULES } from '../src/charge/judge.ts'
 import { RULES } from '../src/charge/rules.ts'
 import { createRail } from '../src/charge/server.ts'
-import { agree, call, prepare, send, signed, start, type Local } from './rail.ts'
+import { agree, call, madeBy, prepare, relay, send, signed, start, type Local } from './rail.ts'
 import { problem, refusal, shops, type Options } from './shop.ts'
 
 let local: Local
@@ -110,6 +111,44 @@ function reagreed(
   return built
 }
 
+/** The same transaction by another account, or of a call by another. */
+function remade(
+  text: string,
+  { source, caller }: { source?: string; caller?: string },
+  ...keys: Keypair[]
+): string {
+  const envelope = xdr.TransactionEnvelope.fromXdr(text, 'base64')
+  if (envelope.type !== 'envelopeTypeTx') throw new Error('not a transaction')
+  const { sourceAccount, fee, seqNum, cond, memo, operations, ext } = envelope.v1.tx
+  const tx = new xdr.Transaction({
+    sourceAccount: source === undefined ? sourceAccount : decodeAddressToMuxedAccount(source),
+    operations: operations.map((one) => (caller === undefined ? one : madeBy(caller, one))),
+    fee,
+    seqNum,
+    cond,
+    memo,
+    ext,
+  })
+  const bare = new xdr.TransactionV1Envelope({ tx, signatures: [] })
+  const built = new Transaction(
+    xdr.TransactionEnvelope.envelopeTypeTx(bare),
+    local.chain.passphrase,
+  )
+  return signed(built, ...keys)
+}
+
+/** The same transaction in a fee bump of somebody who pays its fee. */
+function bump(text: string, inner = new Transaction(text, local.chain.passphrase)): string {
+  const outer = TransactionBuilder.buildFeeBumpTransaction(
+    sponsor,
+    '200',
+    inner,
+    local.chain.passphrase,
+  )
+  outer.sign(sponsor)
+  return outer.toXdr()
+}
+
 const nested = (entry: xdr.SorobanAuthorizationEntry) => [
   new xdr.SorobanAuthorizationEntry({
     credentials: entry.credentials,
@@ -189,6 +228,57 @@ const attacks: Attack[] = [
       return transaction(signed(new Transaction(text, local.chain.passphrase), local.payer))
     },
     says: /and not the transaction/,
+  },
+  {
+    rules: ['source'],
+    title: 'a sponsored payment inside a fee bump',
+    isSponsored: true,
+    async make() {
+      const { transaction: text } = await agreed(call(usdc(), [...here()]))
+      return transaction(bump(text))
+    },
+    says: /and not the transaction/,
+  },
+  {
+    rules: ['source'],
+    title: 'a sponsored payment whose call has a source of its own',
+    isSponsored: true,
+    async make() {
+      const { transaction: text } = await agreed(call(usdc(), [...here()]))
+      return transaction(remade(text, { caller: sponsor.publicKey() }))
+    },
+    says: /account of zeros/,
+  },
+  {
+    rules: ['source', 'authorization', 'network', 'trial', 'effects'],
+    title: 'a call by a part of an account',
+    async make() {
+      const self = local.payer.publicKey()
+      const caller = encodeMuxedAccountToAddress(encodeMuxedAccount(self, '7'))
+      const { transaction: text } = await own(call(usdc(), [...here()]))
+      return transaction(remade(text, { caller }, local.payer))
+    },
+    says: /by a plain account/,
+  },
+  {
+    rules: ['authorization', 'trial', 'effects'],
+    title: 'a payment out of an account that has not agreed',
+    async make() {
+      const thief = local.chain.account()
+      const { transaction: text } = await own(call(usdc(), [...here()]))
+      return transaction(remade(text, { source: thief.publicKey() }, thief))
+    },
+    says: /by another account/,
+  },
+  {
+    rules: ['network'],
+    title: 'a call by an account that has not signed',
+    async make() {
+      const [thief, self] = [local.chain.account(), local.payer.publicKey()]
+      const take = madeBy(self, call(usdc(), [...here()]))
+      return transaction(signed(await prepare(local, thief.publicKey(), take), thief))
+    },
+    says: /not signed by its payer/,
   },
   {
     rules: ['sponsor'],
@@ -565,21 +655,6 @@ describe('what cannot be read as one transfer is refused', () => {
       },
     ],
     [
-      'a fee bump',
-      async () => {
-        const { transaction: text } = await own(call(usdc(), [...here()]))
-        const inner = new Transaction(text, local.chain.passphrase)
-        const outer = TransactionBuilder.buildFeeBumpTransaction(
-          local.payer,
-          '200',
-          inner,
-          local.chain.passphrase,
-        )
-        outer.sign(local.payer)
-        return outer.toXdr()
-      },
-    ],
-    [
       'bytes that follow',
       async () => {
         const { transaction: text } = await own(call(usdc(), [...here()]))
@@ -632,14 +707,6 @@ describe('what is not one call of transfer(from, to, amount) is refused, though 
       'a recipient that is no address',
       () => built(invoke('transfer', [from!(), xdr.ScVal.scvString('you'), amount])),
     ],
-    [
-      'a call with a source of its own',
-      async () => {
-        const [{ body }] = [call(usdc(), [...here()])]
-        const sourceAccount = encodeMuxedAccount(local.payer.publicKey(), '7')
-        return built(new xdr.Operation({ sourceAccount, body }))
-      },
-    ],
   ]
   test.each(cases)('[stellar-charge-013] %s', async (_, make) => {
     const answer = await problem(await shops(local)({}).show(transaction(await make())))
@@ -673,6 +740,75 @@ test('an honest payment of each kind is judged good', async () => {
   const shop = open({})
   const payload = await pushed(shop, await send(local, local.payer, pay()))
   expect((await shop.show(payload, answered.get(shop))).status).toBe(200)
+})
+
+describe('whatever form of transaction the network takes of payers is theirs to choose', () => {
+  const key = () => local.customer()
+  const pay = (payer: Keypair) => call(usdc(), [payer.publicKey(), local.shop.publicKey(), cent])
+  const cases: [string, (payer: Keypair) => Promise<Transaction | string>][] = [
+    [
+      'inside a fee bump of somebody else',
+      async (payer) => bump(signed(await prepare(local, payer.publicKey(), pay(payer)), payer)),
+    ],
+    [
+      'a call that names its source',
+      async (payer) => {
+        const named = madeBy(payer.publicKey(), pay(payer))
+        return signed(await prepare(local, payer.publicKey(), named), payer)
+      },
+    ],
+    [
+      'a call in a transaction of another account',
+      async (payer) => {
+        const other = local.chain.account()
+        const named = madeBy(payer.publicKey(), pay(payer))
+        return signed(await prepare(local, other.publicKey(), named), payer, other)
+      },
+    ],
+    [
+      'by an agreement',
+      (payer) => relay(local, local.chain.account(), [pay(payer), { signer: payer }]),
+    ],
+    [
+      'by an agreement of its own sender',
+      (payer) => relay(local, payer, [pay(payer), { signer: payer }]),
+    ],
+    [
+      'by an agreement in the newer form',
+      (payer) =>
+        relay(local, local.chain.account(), [pay(payer), { signer: payer, isUpgraded: true }]),
+    ],
+    [
+      'by an agreement that lasts longer than the transaction',
+      (payer) => relay(local, local.chain.account(), [pay(payer), { signer: payer, life: 5000 }]),
+    ],
+  ]
+  const textOf = (made: Transaction | string) => (typeof made === 'string' ? made : made.toXdr())
+
+  test.each(cases)('%s', async (_, make) => {
+    const payer = key()
+    const made = transaction(textOf(await make(payer)))
+    const shop = shops(local)()
+    const answer = await shop.show(made)
+    expect(answer.status).toBe(200)
+    expect(local.usdc.sent(payer.publicKey()).count).toBe(1)
+    expect(local.chain.transactions.at(-1)?.envelope).toBe(made.transaction)
+    // What it is known by is the same in whichever form it is shown.
+    expect(await problem(await shop.show(made))).toEqual(refusal(/already/))
+  })
+
+  test.each(cases)('%s, pushed', async (_, make) => {
+    const payer = key()
+    const shop = shops(local)()
+    const challenge = await shop.challenge()
+    const tx = TransactionBuilder.fromXdr(textOf(await make(payer)), local.chain.passphrase)
+    const { hash } = await local.server.sendTransaction(tx)
+    await local.server.pollTransaction(hash, { attempts: 200, sleepStrategy: () => 10 })
+    const binding = Buffer.from(`${challenge.id}:${hash}`)
+    const sourceSignature = Buffer.from(payer.sign(binding)).toString('hex')
+    const payload = { type: 'signedHash', hash, sourceSignature } as const
+    expect((await shop.show(payload, challenge)).status).toBe(200)
+  })
 })
 
 test('a muxed recipient is paid, and no other part of the same account', async () => {

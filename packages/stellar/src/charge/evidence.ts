@@ -33,8 +33,8 @@ export type Evidence =
       /** The transaction, when it can be read. */
       signed: Signed | undefined
       trial: Trial | undefined
-      /** Whose signatures count for the account that sends it. */
-      signers: readonly string[]
+      /** Of each account that must have signed it, whose signatures count for it. */
+      signers: readonly (readonly string[])[]
       /** The network's latest. */
       ledger: number
       /** Epoch seconds. */
@@ -83,7 +83,7 @@ async function gatherTransaction(
   const nothing = { type: 'transaction', signed, trial: undefined, signers: [], ledger: 0 } as const
   if (!signed?.transfer) return { ...nothing, now }
   const isSponsored = challenge.request.methodDetails.feePayer === true
-  const { source } = signed.tx
+  const sources = isSponsored ? [] : [...new Set([signed.tx.source, signed.invoker])]
   const tried =
     isSponsored && sponsor
       ? rebuild(signed, {
@@ -91,15 +91,18 @@ async function gatherTransaction(
           passphrase: network.passphrase,
           fee: BID,
         })
-      : text
-  const [trial, ledger, account] = await Promise.all([
+      : signed.tx.toXdr()
+  const [trial, ledger, accounts] = await Promise.all([
     tryOut(tried, network, signal),
     network.readLedger({ signal }),
-    isSponsored || kindOf(source) !== 'account'
-      ? undefined
-      : readAccount(source, network, { signal }),
+    Promise.all(
+      sources.map((source) =>
+        kindOf(source) === 'account' ? readAccount(source, network, { signal }) : undefined,
+      ),
+    ),
   ])
-  return { type: 'transaction', signed, trial, signers: account?.signers ?? [], ledger, now }
+  const signers = accounts.map((account) => account?.signers ?? [])
+  return { type: 'transaction', signed, trial, signers, ledger, now }
 }
 
 /** Tries a transaction out, and reads what it would do. */

@@ -59,7 +59,7 @@ function judgeTransaction(
   const { request } = asked
   if (!takes(request, 'transaction'))
     return refuse('This server sends no transactions: send it yourself, and show its hash.')
-  if (!signed) return refuse('The transaction cannot be read, or is a fee bump.')
+  if (!signed) return refuse('The transaction cannot be read.')
   const { transfer } = signed
   if (!transfer)
     return refuse('The transaction must be one contract call, transfer(from, to, amount).')

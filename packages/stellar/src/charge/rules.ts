@@ -12,7 +12,13 @@ import { endOf, lastLedger } from './expiry.js'
 import type { Request } from './method.js'
 import { sourceOf } from './source.js'
 import type { Sponsor } from './sponsor.js'
-import { signersOf, type Authorization, type Signed, type Transfer } from './transaction.js'
+import {
+  isByAddress,
+  signersOf,
+  type Authorization,
+  type Signed,
+  type Transfer,
+} from './transaction.js'
 
 /** Whether a credential names who pays, or nobody. */
 export const isNamed = ({ source, request }: Asked, payer: string): boolean =>
@@ -33,7 +39,8 @@ export type Case = {
   transfer: Transfer
   asked: Asked
   trial: Trial | undefined
-  signers: readonly string[]
+  /** Of each account that must have signed the transaction, whose signatures count for it. */
+  signers: readonly (readonly string[])[]
   ledger: number
   now: number
   sponsor: Pick<Sponsor, 'addresses' | 'maxFee' | 'bid'> | undefined
@@ -77,14 +84,15 @@ export const RULES = {
       : 'The source names another account than the one that pays.',
 
   source(given) {
-    const { source, signatures } = given.signed.tx
+    const { tx, invoker, isFeeBump } = given.signed
+    const sources = [tx.source, invoker]
     if (!isSponsored(given))
-      return kindOf(source) === 'account'
+      return sources.every((source) => kindOf(source) === 'account')
         ? undefined
         : 'The transaction must be sent by a plain account.'
-    if (source !== NOBODY)
+    if (sources.some((source) => source !== NOBODY))
       return 'The server pays the fee: the source of the transaction must be the account of zeros.'
-    return signatures.length === 0
+    return tx.signatures.length === 0 && !isFeeBump
       ? undefined
       : 'The server pays the fee: sign the authorization entries, and not the transaction.'
   },
@@ -100,16 +108,14 @@ export const RULES = {
   },
 
   authorization(given) {
-    const { auth, tx } = given.signed
-    const [entry, ...more] = auth
+    const [entry, ...more] = given.signed.auth
     if (entry === undefined || more.length > 0)
       return 'The transaction must carry one authorization entry.'
-    const isOwn = !isSponsored(given) && tx.source === given.transfer.from
-    if (entry.kind !== (isOwn ? 'source' : 'address'))
-      return `The authorization must be ${isOwn ? "the source account's" : 'by address, in the form sorobanCredentialsAddress'}.`
-    if (entry.kind === 'address' && entry.address !== given.transfer.from)
-      return 'The authorization is by another account than the one that pays.'
-    return undefined
+    if (isSponsored(given) && entry.kind !== 'address')
+      return 'The authorization must be by address, in the form sorobanCredentialsAddress.'
+    return entry.address === given.transfer.from
+      ? undefined
+      : 'The authorization is by another account than the one that pays, or in a form that is not known here.'
   },
 
   call: ({ signed }) =>
@@ -125,7 +131,8 @@ export const RULES = {
   /** The passphrase is in what is signed, and nowhere else. */
   network(given) {
     const { signed, signers } = given
-    const isSigned = isSponsored(given) || signersOf(signed, signers).length > 0
+    const isSigned =
+      isSponsored(given) || signers.every((keys) => signersOf(signed, keys).length > 0)
     return isSigned && signed.auth.every(isProven)
       ? undefined
       : `The payment is not signed by its payer for ${given.asked.request.methodDetails.network}.`
@@ -142,11 +149,14 @@ export const RULES = {
     return maxTime < now ? 'The transaction is over.' : undefined
   },
 
-  expiration({ signed, asked, ledger, now }) {
-    const last = lastLedger(ledger, endOf(asked.expires, now) - (now - LEEWAY))
-    const [entry] = signed.auth.filter(({ kind }) => kind === 'address')
+  expiration(given) {
+    const { signed, asked, ledger, now } = given
+    const entry = signed.auth.find(isByAddress)
     if (entry === undefined) return undefined
     if (entry.expiration <= ledger) return 'The authorization is over.'
+    // The transaction that a payer sends in its own name has an end by the clock.
+    if (!isSponsored(given)) return undefined
+    const last = lastLedger(ledger, endOf(asked.expires, now) - (now - LEEWAY))
     return entry.expiration > last ? 'The authorization outlives the challenge.' : undefined
   },
 
@@ -177,5 +187,7 @@ export const RULES = {
 const LEEWAY = 10
 
 /** Signatures of contract accounts have shapes of their own: trying the transaction out tells whether they are good. */
-const isProven = ({ kind, address, readSigners }: Authorization): boolean =>
-  kind !== 'address' || kindOf(address) === 'contract' || (readSigners()?.length ?? 0) > 0
+const isProven = (entry: Authorization): boolean =>
+  !isByAddress(entry) ||
+  kindOf(entry.address) === 'contract' ||
+  (entry.readSigners()?.length ?? 0) > 0

@@ -26,9 +26,9 @@ export type Transfer = {
 
 /** Who agrees to a call. */
 export type Authorization = {
-  /** `source` is the account of the transaction, whose signature counts for the call too. */
-  kind: 'source' | 'address' | 'other'
-  /** Who agrees; empty where the kind says it. */
+  /** `source` is the account whose signature around the transaction counts for the call too; `address-v2` is of CAP-71. */
+  kind: 'source' | 'address' | 'address-v2' | 'other'
+  /** Who agrees; empty where that is not known. */
   address: string
   nonce: bigint
   /** The last ledger in which it counts. */
@@ -48,11 +48,13 @@ export type Authorization = {
 export type Signed = {
   /** As XDR, the way that it came. */
   raw: string
+  /** Of a fee bump, what is inside it. */
   tx: Transaction
-  /** As hexadecimal text. */
+  isFeeBump: boolean
+  /** Of `tx`, as hexadecimal text: by it the network finds a fee bump, too. */
   hash: string
-  /** Its one operation, where that is a contract call without a source of its own. */
-  call: xdr.InvokeContractArgs | undefined
+  /** Who makes the call: the source of the operation, where it has one, else that of the transaction. */
+  invoker: string
   transfer: Transfer | undefined
   auth: readonly Authorization[]
   /** What it is known by, whatever is signed around it. */
@@ -62,65 +64,58 @@ export type Signed = {
 /**
  * Reads a transaction.
  *
- * @returns `undefined` for what is none, is a fee bump, or is written in another way than it would be written again.
+ * @returns `undefined` for what is none, is in the form of old, or is written in another way than it would be written again.
  */
 export function read(text: string, passphrase: string): Signed | undefined {
   try {
     const envelope = xdr.TransactionEnvelope.fromXdr(text, 'base64')
-    if (envelope.type !== 'envelopeTypeTx' || envelope.toXdr('base64') !== text) return undefined
-    return take(new Transaction(envelope, passphrase), passphrase)
+    if (envelope.type === 'envelopeTypeTxV0' || envelope.toXdr('base64') !== text) return undefined
+    return take(TransactionBuilder.fromXdr(envelope, passphrase), passphrase)
   } catch {
     return undefined
   }
 }
 
-/** Reads the transaction of a ledger; of a fee bump, what is inside it. */
+/** Reads the transaction of a ledger, with each hash that it is found by. */
 export function readApplied(
   text: string,
   passphrase: string,
 ): { signed: Signed; hashes: readonly string[] } | undefined {
   try {
     const outer = TransactionBuilder.fromXdr(text, passphrase)
-    const tx = outer instanceof FeeBumpTransaction ? outer.innerTransaction : outer
-    const signed = take(tx, passphrase)
+    const signed = take(outer, passphrase)
     return { signed, hashes: [signed.hash, hexOf(outer.hash())] }
   } catch {
     return undefined
   }
 }
 
-function take(tx: Transaction, passphrase: string): Signed {
+function take(outer: Transaction | FeeBumpTransaction, passphrase: string): Signed {
+  const isFeeBump = outer instanceof FeeBumpTransaction
+  const tx = isFeeBump ? outer.innerTransaction : outer
   const hash = hexOf(tx.hash())
   const [operation, ...more] = tx.operations
+  const invoker = operation?.source ?? tx.source
+  const known = { raw: outer.toXdr(), tx, isFeeBump, hash, invoker }
   const isCall =
     more.length === 0 &&
     operation?.type === 'invokeHostFunction' &&
-    operation.source === undefined &&
     operation.func.type === 'hostFunctionTypeInvokeContract'
-  if (!isCall)
-    return {
-      raw: tx.toXdr(),
-      tx,
-      hash,
-      call: undefined,
-      transfer: undefined,
-      auth: [],
-      identity: `tx:${hash}`,
-    }
+  if (!isCall) return { ...known, transfer: undefined, auth: [], identity: `tx:${hash}` }
   const call = operation.func.value as xdr.InvokeContractArgs
-  const auth = (operation.auth ?? []).map((entry) => readEntry(entry, call, passphrase))
-  const own = auth.find(({ kind }) => kind === 'address')
-  return {
-    raw: tx.toXdr(),
-    tx,
-    hash,
-    call,
-    transfer: readTransfer(call),
-    auth,
-    // An agreement counts once on the ledger, in whichever transaction it is.
-    identity: own ? `auth:${own.address}:${own.nonce}` : `tx:${hash}`,
-  }
+  const transfer = readTransfer(call)
+  const auth = (operation.auth ?? []).map((entry) =>
+    readEntry(entry, call, { invoker, passphrase }),
+  )
+  // An agreement counts once on the ledger, in whichever transaction it is.
+  const own = auth.find(isByAddress)
+  const identity = own ? `auth:${own.address}:${own.nonce}` : `tx:${hash}`
+  return { ...known, transfer, auth, identity }
 }
+
+/** Whether somebody agrees by a signature and a nonce of their own, in either form. */
+export const isByAddress = ({ kind }: Pick<Authorization, 'kind'>): boolean =>
+  kind === 'address' || kind === 'address-v2'
 
 function readTransfer({
   contractAddress,
@@ -142,7 +137,7 @@ function readTransfer({
 function readEntry(
   entry: xdr.SorobanAuthorizationEntry,
   call: xdr.InvokeContractArgs,
-  passphrase: string,
+  { invoker, passphrase }: { invoker: string; passphrase: string },
 ): Authorization {
   const { credentials, rootInvocation } = entry
   const { function: agreed, subInvocations } = rootInvocation
@@ -152,16 +147,22 @@ function readEntry(
   const about = { isForCall, isNested: subInvocations.length > 0 }
   const nobody = { address: '', nonce: 0n, expiration: 0, readSigners: () => undefined }
   if (credentials.type === 'sorobanCredentialsSourceAccount')
-    return { kind: 'source', ...nobody, ...about }
-  if (credentials.type !== 'sorobanCredentialsAddress')
-    return { kind: 'other', ...nobody, ...about }
-  const { address, nonce, signatureExpirationLedger: expiration, signature } = credentials.address
+    return { kind: 'source', ...nobody, address: invoker, ...about }
+  const kind = ADDRESSED[credentials.type]
+  if (kind === undefined) return { kind: 'other', ...nobody, ...about }
+  const given = credentials.value as xdr.SorobanAddressCredentials
+  const { address, nonce, signatureExpirationLedger: expiration, signature } = given
   const readSigners = () => {
     const preimage = buildAuthorizationEntryPreimage(entry, expiration, passphrase)
     return whoSigned(signature, sha256(preimage.toXdr()))
   }
   const known = { address: Address.fromScAddress(address).toString(), nonce, expiration }
-  return { kind: 'address', ...known, readSigners, ...about }
+  return { kind, ...known, readSigners, ...about }
+}
+
+const ADDRESSED: Readonly<Record<string, 'address' | 'address-v2'>> = {
+  sorobanCredentialsAddress: 'address',
+  sorobanCredentialsAddressV2: 'address-v2',
 }
 
 /** The most signatures of one account. Source: the network's `MAX_ACCOUNT_SIGNATURES`. */
