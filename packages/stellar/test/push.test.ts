@@ -6,9 +6,9 @@
 import { Receipt } from '@polyrail/core'
 import { Store } from '@polyrail/core/server'
 import type { ChargePayload, ChargeRequest } from '@polyrail/stellar'
-import { type Keypair, TransactionBuilder } from '@stellar/stellar-sdk'
+import { type Keypair, Operation, TransactionBuilder } from '@stellar/stellar-sdk'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { call, prepare, send, start, type Local } from './rail.ts'
+import { call, prepare, relay, send, start, type Local } from './rail.ts'
 import { problem, refusal, shops } from './shop.ts'
 
 let local: Local
@@ -92,6 +92,25 @@ test('a fee bump has two hashes, and buys once', async () => {
   expect((await one.show(sign(first.id, whole!, key), first)).status).toBe(200)
   const again = await other.show(sign(second.id, within!, key), second)
   expect(await problem(again)).toEqual(refusal(/already paid/))
+})
+
+test('whoever puts the agreement of another beside their own payment does not take its name', async () => {
+  const [key, thief] = [local.customer(), local.customer()]
+  const shop = open({ store: Store.memory() })
+  const [own, other] = [await shop.challenge(), await shop.challenge()]
+  const payment = await relay(local, local.chain.account(), [pay(key), { signer: key }])
+  const [agreed] = payment.operations
+  const [call] = (await prepare(local, thief.publicKey(), pay(thief))).operations
+  if (agreed?.type !== 'invokeHostFunction' || call?.type !== 'invokeHostFunction')
+    throw new Error('not a call')
+  const auth = [...(agreed.auth ?? []), ...(call.auth ?? [])]
+  const both = Operation.invokeHostFunction({ func: call.func, auth })
+  const theirs = await send(local, thief, both)
+  expect((await shop.show(sign(other.id, theirs, thief), other)).status).toBe(200)
+  const { hash } = await local.server.sendTransaction(payment)
+  await local.server.pollTransaction(hash, { attempts: 200, sleepStrategy: () => 10 })
+  expect((await shop.show(sign(own.id, hash, key), own)).status).toBe(200)
+  expect(shop.served()).toBe(2)
 })
 
 test('what was pulled cannot be pushed, and what was pushed cannot be pulled', async () => {

@@ -107,8 +107,8 @@ function take(outer: Transaction | FeeBumpTransaction, passphrase: string): Sign
   const auth = (operation.auth ?? []).map((entry) =>
     readEntry(entry, call, { invoker, passphrase }),
   )
-  // An agreement counts once on the ledger, in whichever transaction it is.
-  const own = auth.find(isByAddress)
+  // An agreement counts once on the ledger, in whichever transaction it is. Only the payer's own: anybody may put others beside it.
+  const own = auth.find((entry) => isByAddress(entry) && entry.address === transfer?.from)
   const identity = own ? `auth:${own.address}:${own.nonce}` : `tx:${hash}`
   return { ...known, transfer, auth, identity }
 }
