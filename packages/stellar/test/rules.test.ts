@@ -811,6 +811,16 @@ describe('whatever form of transaction the network takes of payers is theirs to 
   })
 })
 
+test('a source that names no account is nobody else’s, and one in any form that does must be the payer’s', async () => {
+  const show = async (source: string) =>
+    open({}).show(await own(call(usdc(), [...here()])), undefined, source)
+  const [self, other] = here()
+  for (const source of ['did:key:z6MkpTHR8VNs', 'ann', '', self])
+    expect((await show(source)).status).toBe(200)
+  for (const source of [other, `did:pkh:stellar:pubnet:${self}`, 'did:pkh:eip155:1:0xab'])
+    expect(await problem(await show(source))).toEqual(refusal(/names another account/))
+})
+
 test('a muxed recipient is paid, and no other part of the same account', async () => {
   const muxed = (id: string) =>
     encodeMuxedAccountToAddress(encodeMuxedAccount(local.shop.publicKey(), id))

@@ -20,9 +20,12 @@ import {
   type Transfer,
 } from './transaction.js'
 
-/** Whether a credential names who pays, or nobody. */
-export const isNamed = ({ source, request }: Asked, payer: string): boolean =>
-  source === undefined || source === sourceOf(request.methodDetails.network, payer)
+/** Whether a credential names who pays, or no account: a source in another form than the draft recommends tells nothing. */
+export function isNamed({ source = '', request }: Asked, payer: string): boolean {
+  const { network } = request.methodDetails
+  const named = kindOf(source) ? sourceOf(network, source) : source
+  return !named.startsWith('did:pkh:') || named === sourceOf(network, payer)
+}
 
 /** What a credential is for. */
 export type Asked = {
