@@ -8,7 +8,7 @@ import { Store } from '@polyrail/core/server'
 import type { Stellar } from '@polyrail/sandbox/stellar'
 import { nativeToScVal, Transaction } from '@stellar/stellar-sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { start, type Local } from './rail.ts'
+import { call, prepare, signed, start, type Local } from './rail.ts'
 import { problem, read, refusal, shops } from './shop.ts'
 
 let local: Local
@@ -172,6 +172,23 @@ test('a node on another network judges nothing', async () => {
   const passphrase = 'Public Global Stellar Network ; September 2015'
   using _ = local.chain.fault({ method: 'getNetwork', fail: { result: { passphrase } } })
   expect((await shop.ask(credential)).status).toBe(503)
+})
+
+test('what is refused whatever the network knows is refused without asking it', async () => {
+  const payer = local.customer(cent)
+  const less = call(local.usdc.contract, [payer.publicKey(), local.shop.publicKey(), cent - 1n])
+  const cheap = signed(await prepare(local, payer.publicKey(), less), payer)
+  const [shop, sponsored] = [open({}), open({ feePayer: local.chain.account() })]
+  const [own, other] = [await shop.challenge(), await sponsored.challenge()]
+  using down = local.chain.fault({ fail: 'drop' })
+  const answers = await Promise.all([
+    shop.show({ type: 'transaction', transaction: 'AAAA' }, own),
+    shop.show({ type: 'transaction', transaction: cheap }, await shop.challenge()),
+    shop.show({ type: 'hash', hash: 'ab'.repeat(32) }, await shop.challenge()),
+    sponsored.show({ type: 'transaction', transaction: cheap }, other),
+  ])
+  expect(answers.map(({ status }) => status)).toEqual([402, 402, 402, 402])
+  expect(down.hits).toBe(0)
 })
 
 test('a full queue is waited for, and a node that lags behind too', async () => {

@@ -10,11 +10,19 @@ import { BID } from '../constants.js'
 import type { Found, Network } from '../network.js'
 import { readAccount } from './account.js'
 import { readApplied as readEvents, readSimulated } from './effects.js'
-import { takes, type charge, type Payload } from './method.js'
+import type { charge, Payload } from './method.js'
 import type { Sponsor } from './sponsor.js'
 import { rebuild } from './rebuild.js'
 import { pause } from './watch.js'
-import { bindingOf, bytesOf, isSignedBy, read, readApplied, type Signed } from './transaction.js'
+import {
+  bindingOf,
+  bytesOf,
+  isSignedBy,
+  read,
+  readApplied,
+  type Signed,
+  type Transfer,
+} from './transaction.js'
 
 /** What trying a transaction out came to. */
 export type Trial = {
@@ -26,12 +34,23 @@ export type Trial = {
   transactionData: string
 }
 
+/** A credential as it is written: a transaction, when it can be read, or a hash. */
+export type Claim =
+  | { type: 'transaction'; signed: Signed | undefined }
+  | { type: 'hash'; payload: HashPayload }
+
+type HashPayload = Exclude<Payload, { type: 'transaction' }>
+
+/** A claim that is a payment, by the looks of it. */
+export type Payable =
+  | { type: 'transaction'; signed: Signed & { transfer: Transfer } }
+  | Extract<Claim, { type: 'hash' }>
+
 /** All that `judge` may look at, beside the challenge. */
 export type Evidence =
   | {
       type: 'transaction'
-      /** The transaction, when it can be read. */
-      signed: Signed | undefined
+      signed: Signed & { transfer: Transfer }
       trial: Trial | undefined
       /** Of each account that must have signed it, whose signatures count for it. */
       signers: readonly (readonly string[])[]
@@ -47,26 +66,37 @@ export type Evidence =
       found: Found
       applied: ReturnType<typeof readApplied>
       events: readonly xdr.ContractEvent[]
-      /** Whether the payer says that this hash is for this challenge; undefined where nobody says so. */
-      isSigned: boolean | undefined
+      /** Whether nobody says that it is for this challenge. */
+      isBare: boolean
+      /** Whether the payer says that this hash is for this challenge. */
+      isSigned: boolean
     }
 
 type Presented = Pick<Method.Presented<typeof charge>, 'challenge' | 'credential' | 'signal'>
 type Context = { network: Network; sponsor: Sponsor | undefined }
 
+/** Reads what is presented. */
+export const readClaim = ({ credential: { payload } }: Presented, { network }: Context): Claim =>
+  payload.type === 'transaction'
+    ? { type: 'transaction', signed: read(payload.transaction, network.passphrase) }
+    : { type: 'hash', payload }
+
 /**
- * Reads what was signed, and asks the network what only the network knows.
+ * Asks the network what only the network knows.
  *
  * @throws PaymentError `settlement-unavailable` when the node cannot be asked, makes no sense, or is on another network:
  * nobody's money may be judged there.
  */
-export async function gather(presented: Presented, context: Context): Promise<Evidence> {
-  const { payload } = presented.credential
+export async function gather(
+  claim: Payable,
+  presented: Presented,
+  context: Context,
+): Promise<Evidence> {
   try {
     await context.network.checkNetwork(presented)
-    return payload.type === 'transaction'
-      ? await gatherTransaction(payload.transaction, presented, context)
-      : await gatherHash(payload, presented, context)
+    return claim.type === 'transaction'
+      ? await gatherTransaction(claim.signed, presented, context)
+      : await gatherHash(claim.payload, presented, context)
   } catch (cause) {
     if (Errors.isPaymentError(cause)) throw cause
     throw new Errors.PaymentError('settlement-unavailable', {}, { cause })
@@ -74,14 +104,11 @@ export async function gather(presented: Presented, context: Context): Promise<Ev
 }
 
 async function gatherTransaction(
-  text: string,
+  signed: Signed & { transfer: Transfer },
   { challenge, signal }: Presented,
   { network, sponsor }: Context,
 ): Promise<Evidence> {
-  const signed = read(text, network.passphrase)
   const now = Date.now() / 1000
-  const nothing = { type: 'transaction', signed, trial: undefined, signers: [], ledger: 0 } as const
-  if (!signed?.transfer) return { ...nothing, now }
   const isSponsored = challenge.request.methodDetails.feePayer === true
   const sources = isSponsored ? [] : [...new Set([signed.tx.source, signed.invoker])]
   const tried =
@@ -122,24 +149,21 @@ export async function tryOut(
 }
 
 async function gatherHash(
-  payload: Exclude<Payload, { type: 'transaction' }>,
+  payload: HashPayload,
   presented: Presented,
   { network }: Context,
 ): Promise<Evidence> {
   const hash = payload.hash.toLowerCase()
-  const { request } = presented.challenge
-  const isTaken = !request.methodDetails.feePayer && takes(request, payload.type)
-  // What is refused whatever the network knows is not waited for.
-  const found = await (isTaken ? find(hash, presented, network) : network.find(hash, presented))
+  const found = await find(hash, presented, network)
   const applied = found.envelope ? readApplied(found.envelope, network.passphrase) : undefined
   const from = applied?.signed.transfer?.from
+  const isBare = payload.type === 'hash'
   const isSigned =
-    payload.type === 'signedHash'
-      ? from !== undefined &&
-        isSignedBy(from, bindingOf(presented.challenge.id, hash), bytesOf(payload.sourceSignature))
-      : undefined
+    !isBare &&
+    from !== undefined &&
+    isSignedBy(from, bindingOf(presented.challenge.id, hash), bytesOf(payload.sourceSignature))
   const events = found.meta ? readEvents(found.meta) : []
-  return { type: 'hash', hash, found, applied, events, isSigned }
+  return { type: 'hash', hash, found, applied, events, isBare, isSigned }
 }
 
 /** Milliseconds between looks for a transaction that another node may have already. */

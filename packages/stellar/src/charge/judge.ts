@@ -1,14 +1,14 @@
 /**
- * Judges a credential: pure, over evidence that is gathered already.
+ * Judges a credential: as it is written, then by evidence that is gathered by then. All of it is pure.
  *
  * @module
  */
 import { Expires, Outcome, type Errors } from '@polyrail/core'
 import { baseOf } from '../address.js'
 import { isOnly } from './effects.js'
-import type { Evidence } from './evidence.js'
+import type { Claim, Evidence, Payable } from './evidence.js'
 import { takes } from './method.js'
-import { isNamed, RULES, type Asked, type Case, type Rules } from './rules.js'
+import { FORM_RULES, isNamed, RULES, type Asked, type Case, type Rules } from './rules.js'
 import type { Sponsor } from './sponsor.js'
 import type { Signed, Transfer } from './transaction.js'
 import type { Found } from '../network.js'
@@ -35,6 +35,50 @@ export type Code = {
 }
 
 /**
+ * Judges a credential as it is written: nobody is asked about what is refused whatever the network knows.
+ *
+ * @see Stellar charge draft, Verification
+ */
+export function judgeForm(
+  claim: Claim,
+  asked: Asked,
+  { rules = RULES, hashRules = HASH_RULES, sponsor }: Code = {},
+): Payable | Outcome.Rejected {
+  if (claim.type === 'hash') {
+    const isBare = claim.payload.type === 'hash'
+    return refuseBy(among(HASH_FORM_RULES, hashRules), { asked, isBare }) ?? claim
+  }
+  const { signed } = claim
+  if (!takes(asked.request, 'transaction'))
+    return refuse('This server sends no transactions: send it yourself, and show its hash.')
+  if (!signed) return refuse('The transaction cannot be read.')
+  const { transfer } = signed
+  if (!transfer)
+    return refuse('The transaction must be one contract call, transfer(from, to, amount).')
+  return (
+    refuseBy(among(FORM_RULES, rules), { signed, transfer, asked, sponsor }) ?? {
+      type: 'transaction',
+      signed: { ...signed, transfer },
+    }
+  )
+}
+
+/** Of some rules, those that are applied here. */
+const among = <rule>(rules: Readonly<Record<string, rule>>, applied: object): rule[] =>
+  Object.entries(rules).flatMap(([name, rule]) => (name in applied ? [rule] : []))
+
+function refuseBy<given>(
+  rules: readonly ((given: given) => string | undefined)[],
+  given: given,
+): Outcome.Rejected | undefined {
+  for (const rule of rules) {
+    const refusal = rule(given)
+    if (refusal) return refuse(refusal)
+  }
+  return undefined
+}
+
+/**
  * Judges whether a credential pays what is asked, and nothing else.
  *
  * @see Stellar charge draft, Verification
@@ -56,23 +100,15 @@ function judgeTransaction(
   asked: Asked,
   { rules = RULES, sponsor }: Code,
 ): Approved | Outcome.Rejected {
-  const { request } = asked
-  if (!takes(request, 'transaction'))
-    return refuse('This server sends no transactions: send it yourself, and show its hash.')
-  if (!signed) return refuse('The transaction cannot be read.')
   const { transfer } = signed
-  if (!transfer)
-    return refuse('The transaction must be one contract call, transfer(from, to, amount).')
   const given: Case = { ...known, signed, transfer, asked, sponsor }
-  for (const rule of Object.values(rules)) {
-    const refusal = rule(given)
-    if (refusal) return refuse(refusal)
-  }
-  const isSponsored = request.methodDetails.feePayer === true
-  return { signed, transfer, isProven: true, isSponsored }
+  const isSponsored = asked.request.methodDetails.feePayer === true
+  return refuseBy(Object.values(rules), given) ?? { signed, transfer, isProven: true, isSponsored }
 }
 
-type HashCase = EvidenceOf<'hash'> & { asked: Asked; transfer: Transfer | undefined }
+/** A hash as it is shown. */
+type HashForm = { asked: Asked; isBare: boolean }
+type HashCase = EvidenceOf<'hash'> & HashForm & { transfer: Transfer | undefined }
 
 /** Says what is wrong. */
 type HashRule = (given: HashCase) => string | undefined
@@ -81,21 +117,26 @@ export type HashRules = Readonly<Record<string, HashRule>>
 /** Seconds by which a ledger's time may be behind that of the server. */
 const SKEW = 10
 
+/** The rules for which nobody needs to be asked. @see Stellar charge draft, Hash Payload */
+const HASH_FORM_RULES = {
+  sponsorship: ({ asked }) =>
+    asked.request.methodDetails.feePayer
+      ? 'The server pays the fee here, and sends the transaction itself: send it signed (pull mode).'
+      : undefined,
+
+  type: ({ asked, isBare }) =>
+    takes(asked.request, isBare ? 'hash' : 'signedHash')
+      ? undefined
+      : "This server does not take this type of credential: see methodDetails.credentialTypes. A bare hash can be anybody's; a signed one is its payer's.",
+} satisfies Readonly<Record<string, (given: HashForm) => string | undefined>>
+
 /**
  * What a transaction that is in a ledger must keep to, to pay a challenge.
  *
  * @see Stellar charge draft, Push Mode Verification
  */
 export const HASH_RULES = {
-  sponsorship: ({ asked }) =>
-    asked.request.methodDetails.feePayer
-      ? 'The server pays the fee here, and sends the transaction itself: send it signed (pull mode).'
-      : undefined,
-
-  type: ({ asked, isSigned }) =>
-    takes(asked.request, isSigned === undefined ? 'hash' : 'signedHash')
-      ? undefined
-      : "This server does not take this type of credential: see methodDetails.credentialTypes. A bare hash can be anybody's; a signed one is its payer's.",
+  ...HASH_FORM_RULES,
 
   status: ({ found }) =>
     found.status === 'SUCCESS' ? undefined : 'The transaction failed; nothing was paid.',
@@ -134,8 +175,8 @@ export const HASH_RULES = {
       ? undefined
       : 'The source names another account than the one that paid.',
 
-  signature: ({ isSigned }) =>
-    isSigned === false
+  signature: ({ isBare, isSigned }) =>
+    !isBare && !isSigned
       ? 'The hash is not signed for this challenge by the account that paid.'
       : undefined,
 
@@ -160,17 +201,17 @@ function judgeHash(
   asked: Asked,
   rules: HashRules,
 ): Approved | Outcome.Rejected {
-  const { found, applied, isSigned } = evidence
-  const given = { ...evidence, asked, transfer: applied?.signed.transfer }
-  for (const rule of Object.values(rules)) {
-    const refusal = rule(given)
-    if (refusal) return refuse(refusal)
-  }
+  const { found, applied, hash, isSigned } = evidence
+  const refusal = refuseBy(Object.values(rules), {
+    ...evidence,
+    asked,
+    transfer: applied?.signed.transfer,
+  })
+  if (refusal) return refusal
   const { signed } = applied ?? {}
   if (!signed?.transfer) return refuse('The transaction cannot be read.')
-  const isProven = isSigned === true
   const { transfer } = signed
-  return { signed, transfer, isProven, isSponsored: false, hash: evidence.hash, found }
+  return { signed, transfer, isProven: isSigned, isSponsored: false, hash, found }
 }
 
 const refuse = (detail: string, code: Errors.Code = 'verification-failed'): Outcome.Rejected =>

@@ -36,31 +36,31 @@ export type Asked = {
   source?: string | undefined
 }
 
-/** A transaction on trial. */
-export type Case = {
+/** A transaction as it is written. */
+export type Form = {
   signed: Signed
   transfer: Transfer
   asked: Asked
+  sponsor: Pick<Sponsor, 'addresses' | 'maxFee' | 'bid'> | undefined
+}
+
+/** A transaction on trial, with what the network knows. */
+export type Case = Form & {
   trial: Trial | undefined
   /** Of each account that must have signed the transaction, whose signatures count for it. */
   signers: readonly (readonly string[])[]
   ledger: number
   now: number
-  sponsor: Pick<Sponsor, 'addresses' | 'maxFee' | 'bid'> | undefined
 }
 
 /** Says what is wrong. */
 export type Rule = (given: Case) => string | undefined
 export type Rules = Readonly<Record<string, Rule>>
 
-const isSponsored = ({ asked }: Case): boolean => asked.request.methodDetails.feePayer === true
+const isSponsored = ({ asked }: Form): boolean => asked.request.methodDetails.feePayer === true
 
-/**
- * The rules, in the order in which they are applied.
- *
- * @see Stellar charge draft, Sponsored Flow Checks, Unsponsored Flow Checks and Facilitator Safety
- */
-export const RULES = {
+/** The rules for which nobody needs to be asked. */
+export const FORM_RULES = {
   token: ({ transfer, asked }) =>
     transfer.token === asked.request.currency
       ? undefined
@@ -130,6 +130,15 @@ export const RULES = {
     signed.auth.some(({ isNested }) => isNested)
       ? 'The authorization must be for the payment alone, and for no calls besides.'
       : undefined,
+} satisfies Readonly<Record<string, (given: Form) => string | undefined>>
+
+/**
+ * All rules, in the order in which they are applied.
+ *
+ * @see Stellar charge draft, Sponsored Flow Checks, Unsponsored Flow Checks and Facilitator Safety
+ */
+export const RULES = {
+  ...FORM_RULES,
 
   /** The passphrase is in what is signed, and nowhere else. */
   network(given) {

@@ -45,10 +45,8 @@ export function createRail(
   checkTerms({ recipient, decimals })
 
   const judgeOf = shareUnderway(async (presented) => {
-    const { gather, judge } = await load()
-    const evidence = await gather(presented, { network, sponsor })
-    const asked = { ...presented.challenge, source: presented.credential.source }
-    return judge(evidence, asked, { ...code, sponsor })
+    const { examine } = await load()
+    return examine(presented, { network, ...code, sponsor })
   })
   const settleOf = async (approved: Approved, { challenge, signal, store }: Presented) => {
     const { settle } = await load()
