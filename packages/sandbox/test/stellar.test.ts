@@ -576,6 +576,47 @@ describe('a fee bump', () => {
   })
 })
 
+test('of a fee bump, what is wrong is told of what is inside, or of what is around it', async () => {
+  const [purse, key] = [network.account(), customer()]
+  const bump = (tx: Transaction) => {
+    const outer = TransactionBuilder.buildFeeBumpTransaction(purse, '200', tx, network.passphrase)
+    outer.sign(purse)
+    return outer
+  }
+  const tx = await prepare(network, { ...order(), from: key.publicKey() })
+  const unsigned = await connect(network).sendTransaction(bump(tx))
+  const result = unsigned.errorResult?.result
+  if (result?.type !== 'txFeeBumpInnerFailed') throw new Error(`not inside: ${result?.type}`)
+  const { transactionHash, result: inside } = result.innerResultPair
+  expect(Buffer.from(transactionHash.toBytes())).toEqual(Buffer.from(tx.hash()))
+  expect(inside.result.type).toBe('txBadAuth')
+  tx.sign(key)
+  expect((await send(network, bump(tx))).status).toBe('SUCCESS')
+})
+
+test('what comes while another of its account waits is a copy, too old, or too early, whatever else it is', async () => {
+  const [purse, key] = [network.account(), customer()]
+  const from = key.publicKey()
+  const server = connect(network)
+  const old = await prepare(network, { ...order(1n), from })
+  old.sign(key)
+  expect((await pay(network, key, order(1n))).status).toBe('SUCCESS')
+  const tx = await prepare(network, { ...order(1n), from })
+  tx.sign(key)
+  const outer = TransactionBuilder.buildFeeBumpTransaction(purse, '200', tx, network.passphrase)
+  outer.sign(purse)
+  const unsigned = await prepare(network, { ...order(2n), from })
+  network.pause()
+  try {
+    expect((await server.sendTransaction(outer)).status).toBe('PENDING')
+    expect((await server.sendTransaction(tx)).status).toBe('DUPLICATE')
+    expect((await server.sendTransaction(unsigned)).status).toBe('TRY_AGAIN_LATER')
+    expect(await send(network, old)).toMatchObject({ status: 'ERROR', code: 'txBadSeq' })
+  } finally {
+    network.resume()
+  }
+})
+
 /** The same fee bump with another fee, which the SDK would not build. */
 function lowered(outer: FeeBumpTransaction, fee: bigint) {
   const { feeSource, innerTx, ext } = outer.tx

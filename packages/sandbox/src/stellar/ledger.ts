@@ -8,7 +8,7 @@ import { TransactionBuilder } from '@stellar/stellar-sdk'
 import { enforce } from './authorization.js'
 import type { Contract, Moved } from './call.js'
 import { isWithin, type Ran, run } from './host.js'
-import { appliedResult, type Ended, feeEvent, type Invalid, metaOf } from './results.js'
+import { appliedResult, type Ended, feeEvent, type Invalidity, metaOf } from './results.js'
 import { createState, fork, type State } from './state.js'
 import {
   callOf,
@@ -50,7 +50,7 @@ export type Applied = {
 export type Transfer = Moved & { token: string; hash: string; ledger: number }
 
 /** Whether a transaction was taken. */
-export type Taken = 'DUPLICATE' | 'PENDING' | 'TRY_AGAIN_LATER' | { invalid: Invalid }
+export type Taken = 'DUPLICATE' | 'PENDING' | 'TRY_AGAIN_LATER' | { invalid: Invalidity }
 
 /** A ledger with everything in it. */
 export type Ledger = {
@@ -96,15 +96,21 @@ export function read(xdr: unknown, { passphrase }: Ledger): Envelope | undefined
   }
 }
 
-/** Puts a transaction into the queue. An account has one in it at a time. */
+/** Puts a transaction into the queue. An account has one in it at a time, and nothing else is looked at before that. */
 export function take(envelope: Envelope, ledger: Ledger): Taken {
-  if (ledger.queue.has(envelope.hash)) return 'DUPLICATE'
-  const isBusy = [...ledger.queue.values()].some(({ source }) => source === envelope.source)
+  const first = [...ledger.queue.values()].find(({ source }) => source === envelope.source)
+  if (first) return takeAfter(envelope, first)
   const invalid = judge(envelope, ledger, ledger.sequence + 1)
-  if (isBusy && (invalid === undefined || invalid === 'txBadSeq')) return 'TRY_AGAIN_LATER'
   if (invalid) return { invalid }
   ledger.queue.set(envelope.hash, envelope)
   return 'PENDING'
+}
+
+/** What waits already is not taken again, with or without its fee bump; what is older never will be; the rest comes too early. */
+function takeAfter({ hash, inner }: Envelope, first: Envelope): Taken {
+  if (hash === first.hash || hash === first.innerHash) return 'DUPLICATE'
+  const isOlder = BigInt(inner.sequence) < BigInt(first.inner.sequence)
+  return isOlder ? { invalid: { code: 'txBadSeq' } } : 'TRY_AGAIN_LATER'
 }
 
 const judge = (envelope: Envelope, { state, now }: Ledger, ledger: number) =>

@@ -21,12 +21,26 @@ export type Invalid =
   | 'txTooEarly'
   | 'txTooLate'
 
+/** The same, and of a fee bump the hash of what is inside it, where the fault is there. */
+export type Invalidity = { code: Invalid; inner?: string }
+
 /** How a contract call in a ledger ended. */
 export type Ended = { returned: xdr.ScVal; events: xdr.ContractEvent[] } | { trapped: string }
 
 /** The result of a transaction that is not valid. */
-export function invalidResult(code: Invalid, fee = 0n): string {
-  return resultOf(fee, xdr.TransactionResultResult[code]())
+export function invalidResult({ code, inner }: Invalidity): string {
+  const { TransactionResultResult: Outer, InnerTransactionResultResult: Inner } = xdr
+  if (inner === undefined) return resultOf(0n, Outer[code]())
+  return resultOf(0n, Outer.txFeeBumpInnerFailed(pairOf(Buffer.from(inner, 'hex'), Inner[code]())))
+}
+
+/** What became of what is inside a fee bump. */
+function pairOf(hash: Uint8Array, result: xdr.InnerTransactionResultResult) {
+  const ext = xdr.InnerTransactionResultExt.v0()
+  return new xdr.InnerTransactionResultPair({
+    transactionHash: new xdr.Hash(hash),
+    result: new xdr.InnerTransactionResult({ feeCharged: 0n, result, ext }),
+  })
 }
 
 /** The result of a transaction that was in a ledger. */
@@ -43,14 +57,7 @@ export function appliedResult(
   if (inner === undefined)
     return resultOf(fee, isGood ? Outer.txSuccess(operations) : Outer.txFailed(operations))
   const { InnerTransactionResultResult: Inner } = xdr
-  const pair = new xdr.InnerTransactionResultPair({
-    transactionHash: new xdr.Hash(inner),
-    result: new xdr.InnerTransactionResult({
-      feeCharged: 0n,
-      result: isGood ? Inner.txSuccess(operations) : Inner.txFailed(operations),
-      ext: xdr.InnerTransactionResultExt.v0(),
-    }),
-  })
+  const pair = pairOf(inner, isGood ? Inner.txSuccess(operations) : Inner.txFailed(operations))
   return resultOf(
     fee,
     isGood ? Outer.txFeeBumpInnerSuccess(pair) : Outer.txFeeBumpInnerFailed(pair),

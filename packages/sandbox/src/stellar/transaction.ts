@@ -10,7 +10,7 @@ import {
   type Transaction,
   type xdr,
 } from '@stellar/stellar-sdk'
-import type { Invalid } from './results.js'
+import type { Invalid, Invalidity } from './results.js'
 import { isSignedBy } from './signatures.js'
 import { spendable, type State } from './state.js'
 
@@ -81,22 +81,38 @@ export type Conditions = {
 type Check = (envelope: Envelope, conditions: Conditions) => Invalid | undefined
 
 /**
- * Says why a transaction may not be in a ledger.
+ * Says why a transaction may not be in a ledger: of a fee bump, what is wrong around it, then what is wrong inside.
  *
  * @returns `undefined` when it may.
  */
-export function invalidityOf(envelope: Envelope, conditions: Conditions): Invalid | undefined {
-  for (const check of checks) {
-    const invalid = check(envelope, conditions)
-    if (invalid) return invalid
+export function invalidityOf(envelope: Envelope, conditions: Conditions): Invalidity | undefined {
+  const isFeeBump = envelope.tx !== envelope.inner
+  const find = (checks: readonly Check[]): Invalid | undefined => {
+    for (const check of checks) {
+      const code = check(envelope, conditions)
+      if (code) return code
+    }
+    return undefined
   }
-  return undefined
+  const outside = isFeeBump ? find(feeBumpChecks) : undefined
+  if (outside) return { code: outside }
+  const code = find(isFeeBump ? checks : [...checks, balanceOf])
+  return code && { code, ...(isFeeBump && { inner: envelope.innerHash }) }
 }
+
+const balanceOf: Check = ({ tx, payer }, { state }) =>
+  spendable(state, payer) < BigInt(tx.fee) ? 'txInsufficientBalance' : undefined
+
+const feeBumpChecks: readonly Check[] = [
+  bumpOf,
+  ({ payer }, { state }) => (state.accounts.has(payer) ? undefined : 'txNoAccount'),
+  ({ tx, payer }, { state }) => signedBy(tx, [payer], state),
+  balanceOf,
+]
 
 const checks: readonly Check[] = [
   shapeOf,
-  ({ source, payer }, { state }) =>
-    state.accounts.has(source) && state.accounts.has(payer) ? undefined : 'txNoAccount',
+  ({ source }, { state }) => (state.accounts.has(source) ? undefined : 'txNoAccount'),
   timesOf,
   feesOf,
   ({ inner, source }, { state }) =>
@@ -104,8 +120,6 @@ const checks: readonly Check[] = [
       ? undefined
       : 'txBadSeq',
   signaturesOf,
-  ({ tx, payer }, { state }) =>
-    spendable(state, payer) < BigInt(tx.fee) ? 'txInsufficientBalance' : undefined,
 ]
 
 function shapeOf({ inner }: Envelope): Invalid | undefined {
@@ -141,24 +155,30 @@ function timesOf({ inner }: Envelope, { now, ledger }: Conditions): Invalid | un
 const endOf = (bound: number): number => (bound === 0 ? Infinity : bound)
 
 function feesOf({ tx, inner }: Envelope, { resourceFee }: Conditions): Invalid | undefined {
-  const resources = resourcesOf(inner)
-  if (resources === undefined || resources.resourceFee < resourceFee) return 'txSorobanInvalid'
-  const bid = BigInt(inner.fee) - resources.resourceFee
-  if (bid < 0n) return 'txSorobanInvalid'
-  if (!(tx instanceof FeeBumpTransaction)) return bid < baseFee ? 'txInsufficientFee' : undefined
-  // The bump must bid at least as much for each operation as what is inside it.
-  const bumped = BigInt(tx.fee) - resources.resourceFee
+  const bid = bidOf(inner)
+  if (bid === undefined || (resourcesOf(inner)?.resourceFee ?? 0n) < resourceFee || bid < 0n)
+    return 'txSorobanInvalid'
+  return tx === inner && bid < baseFee ? 'txInsufficientFee' : undefined
+}
+
+/** A fee bump must bid at least as much for each operation as what is inside it. */
+function bumpOf({ tx, inner }: Envelope): Invalid | undefined {
+  const bid = bidOf(inner) ?? 0n
+  const bumped = BigInt(tx.fee) - (resourcesOf(inner)?.resourceFee ?? 0n)
   return bumped < 2n * baseFee || bumped < 2n * bid ? 'txInsufficientFee' : undefined
 }
 
-function signaturesOf(envelope: Envelope, { state }: Conditions): Invalid | undefined {
-  const { tx, inner, source, payer } = envelope
+/** What a transaction bids above what it offers for its resources, if it says what those are. */
+function bidOf(inner: Transaction): bigint | undefined {
+  const resources = resourcesOf(inner)
+  return resources && BigInt(inner.fee) - resources.resourceFee
+}
+
+function signaturesOf({ inner, source }: Envelope, { state }: Conditions): Invalid | undefined {
   const sources = inner.operations.flatMap((operation) =>
     operation.source === undefined ? [] : [accountOf(operation.source)],
   )
-  const failed = signedBy(inner, [...new Set([source, ...sources])], state)
-  if (failed || tx === inner) return failed
-  return signedBy(tx, [payer], state)
+  return signedBy(inner, [...new Set([source, ...sources])], state)
 }
 
 /** Every account must have signed with enough weight, and no signature may be for nothing. */
