@@ -189,7 +189,8 @@ async function ask(url: string, asked: Asked, { signal }: Options = {}): Promise
     throw new HttpError(response.status)
   }
   const answer = record(await response.json())
-  if (answer.error !== undefined) throw new RpcError(number(record(answer.error).code))
+  // Gateways before nodes write null where nodes write nothing.
+  if (answer.error != null) throw new RpcError(number(record(answer.error).code))
   return record(answer.result)
 }
 
@@ -244,7 +245,7 @@ function isUnconnected(cause: unknown): boolean {
 function toSimulated(answer: Answer): Simulated {
   const { error, transactionData, events, results, restorePreamble } = answer
   if (typeof error === 'string') return { status: 'failure', cause: new Error(error) }
-  if (restorePreamble !== undefined)
+  if (restorePreamble != null)
     return { status: 'failure', cause: new Error('An entry of the ledger is archived.') }
   if (typeof transactionData !== 'string') throw new Error('The Stellar node gave no simulation.')
   const [result] = Array.isArray(results) ? results : []
@@ -263,7 +264,7 @@ function toFound(answer: Answer): Found {
   return {
     status,
     closeTime: number(latestLedgerCloseTime),
-    ...(oldest !== undefined && { oldestTime: number(oldest) }),
+    ...(oldest != null && { oldestTime: number(oldest) }),
     ...(status !== 'NOT_FOUND' && {
       createdAt: number(createdAt),
       ledger: number(answer.ledger),

@@ -4,6 +4,9 @@
  *
  * @module
  */
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { Store } from '@polyrail/core/server'
 import type { Stellar } from '@polyrail/sandbox/stellar'
 import { nativeToScVal, Transaction } from '@stellar/stellar-sdk'
@@ -189,6 +192,30 @@ test('what is refused whatever the network knows is refused without asking it', 
   ])
   expect(answers.map(({ status }) => status)).toEqual([402, 402, 402, 402])
   expect(down.hits).toBe(0)
+})
+
+test('a gateway that writes null where nodes write nothing is as good as a node', async () => {
+  const gateway = createServer(async (request, response) => {
+    const { rpcUrl } = local.chain
+    const headers = { 'content-type': 'application/json' }
+    const asked = await fetch(rpcUrl, { method: 'POST', headers, body: await text(request) })
+    const answer = (await asked.json()) as { result: object }
+    const result = { restorePreamble: null, oldestLedgerCloseTime: null, ...answer.result }
+    response.end(JSON.stringify({ error: null, ...answer, result }))
+  }).listen(0, '127.0.0.1')
+  try {
+    await once(gateway, 'listening')
+    const address = gateway.address()
+    const rpcUrl = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+    for (const feePayer of [undefined, local.chain.account()]) {
+      const shop = open({ rpcUrl, feePayer })
+      const credential = await shop.pay(local.customer(cent), { rpcUrl })
+      expect((await shop.ask(credential)).status).toBe(200)
+    }
+  } finally {
+    gateway.close()
+    gateway.closeAllConnections()
+  }
 })
 
 test('a full queue is waited for, and a node that lags behind too', async () => {

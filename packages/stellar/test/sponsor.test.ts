@@ -352,7 +352,7 @@ describe('many payments at once', () => {
   })
 })
 
-test('a payer who lets their agreement be sent elsewhere meanwhile pays once', async () => {
+test('an agreement that is shown for two challenges at once buys one page', async () => {
   const payer = local.customer(2n * cent)
   const shop = open({ feePayer: local.chain.account() })
   const pay = call(local.usdc.contract, [payer.publicKey(), local.shop.publicKey(), cent])
