@@ -379,7 +379,7 @@ describe('what cannot be is told at once', () => {
       /Stellar addresses/,
     ],
     ['a network that is none', { network: 'stellar:moonnet' }, /stellar:pubnet/],
-    ['a fee that is none', { maxFee: 'much' }, /decimal/],
+    ['a fee that is none', { maxFee: 'much' }, /maxFee must be a decimal/],
   ])('%s', (_, options, why) => {
     expect(() => wallet(options as Options)).toThrow(why)
   })

@@ -279,7 +279,11 @@ describe('a price', () => {
 
   test('is told wrong at once', () => {
     expect(() => stellar.charge({ recipient: 'me' })).toThrow(/Stellar address/)
-    expect(() => stellar.charge({ recipient, decimals: 1.5 })).toThrow(/whole number/)
+    for (const decimals of [1.5, -1, 39]) {
+      expect(() => stellar.charge({ recipient, decimals })).toThrow(/whole number/)
+      const terms = { amount: '1.23', recipient, decimals }
+      expect(() => createRequest(terms, TESTNET)).toThrow(/whole number/)
+    }
   })
 })
 

@@ -5,7 +5,7 @@
  */
 import { Errors, Method } from '@polyrail/core'
 import { kindOf } from '../address.js'
-import { USDC } from '../constants.js'
+import { DECIMALS, USDC } from '../constants.js'
 import { connect, type Location } from '../network.js'
 import { checkSigner, type Signer } from '../signer.js'
 import { charge as method } from './method.js'
@@ -35,7 +35,7 @@ export function charge(options: charge.Options): charge.Rail {
     account,
     network,
     terms,
-    maxFee: BigInt(toBaseUnits(maxFee)),
+    maxFee: BigInt(toBaseUnits(maxFee, DECIMALS, 'maxFee')),
     turns: createTurns([account]),
   }
   return Method.toClient(method, {

@@ -69,26 +69,40 @@ function typesOf({ credentialTypes = ['transaction', 'signedHash'], feePayer }: 
 }
 
 /**
+ * Makes sure that a token can have so many decimals: 38 are all that an i128 holds.
+ *
+ * @throws TypeError when it cannot.
+ */
+export function checkDecimals(decimals: number): void {
+  if (!(Number.isInteger(decimals) && decimals >= 0 && decimals <= 38))
+    throw new TypeError('stellar/charge: decimals is a whole number from 0 to 38.')
+}
+
+/**
  * Reads an amount in whole units as base units.
  *
+ * @param option - What the amount is of, named in errors.
  * @throws TypeError when it is no decimal string, nothing, more than a token can hold, or finer than a base unit: it is never
  * rounded, least of all to zero.
  * @example
  * toBaseUnits('0.01') // '100000'
  */
-export function toBaseUnits(amount: string, decimals = DECIMALS): string {
+export function toBaseUnits(amount: string, decimals = DECIMALS, option = 'amount'): string {
+  checkDecimals(decimals)
   const parts = typeof amount === 'string' && /^(\d{1,40})(?:\.(\d{1,40}))?$/.exec(amount)
   if (!parts)
     throw new TypeError(
-      `stellar/charge: amount must be a decimal string such as '0.01', not ${String(amount)}.`,
+      `stellar/charge: ${option} must be a decimal string such as '0.01', not ${String(amount)}.`,
     )
   const [, whole = '', fraction = ''] = parts
   if (/[1-9]/.test(fraction.slice(decimals)))
     throw new TypeError(
-      `stellar/charge: amount '${amount}' is finer than the smallest unit, with ${decimals} decimals. It is not rounded: charge for several at once, or more.`,
+      `stellar/charge: ${option} '${amount}' is finer than the smallest unit, with ${decimals} decimals. It is not rounded: charge for several at once, or more.`,
     )
   const units = BigInt(whole + fraction.slice(0, decimals).padEnd(decimals, '0'))
   if (units < 1n || units > MOST_AMOUNT)
-    throw new TypeError(`stellar/charge: amount '${amount}' is nothing, or more than there can be.`)
+    throw new TypeError(
+      `stellar/charge: ${option} '${amount}' is nothing, or more than there can be.`,
+    )
   return String(units)
 }

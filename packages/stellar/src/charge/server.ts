@@ -11,7 +11,7 @@ import { connect, type Location } from '../network.js'
 import type { Signer } from '../signer.js'
 import type { Approved, Code } from './judge.js'
 import { charge as method, type CredentialType } from './method.js'
-import { createRequest } from './price.js'
+import { checkDecimals, createRequest } from './price.js'
 import { watchRecipient } from './recipient.js'
 import { sourceOf } from './source.js'
 import { createSponsor, watchBalance, type Sponsor } from './sponsor.js'
@@ -161,8 +161,7 @@ function checkTerms({
   recipient,
   decimals = DECIMALS,
 }: Pick<charge.Options, 'decimals' | 'recipient'>): void {
-  if (!(Number.isInteger(decimals) && decimals >= 0 && decimals <= 38))
-    throw new TypeError('stellar/charge: decimals is a whole number from 0 to 38.')
+  checkDecimals(decimals)
   if (recipient !== undefined && kindOf(recipient) === undefined)
     throw new TypeError(
       `stellar/charge: recipient must be a Stellar address (G…, M… or C…) with its checksum, not ${recipient}.`,

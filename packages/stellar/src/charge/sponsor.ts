@@ -4,7 +4,7 @@
  * @module
  */
 import { Errors, type Store } from '@polyrail/core'
-import { BID } from '../constants.js'
+import { BID, DECIMALS } from '../constants.js'
 import type { Network } from '../network.js'
 import { checkSigner, type Signer } from '../signer.js'
 import { toBaseUnits } from './price.js'
@@ -56,14 +56,15 @@ export function createSponsor(given: Sponsor.Options | Signer): Sponsor {
     typeof given === 'object' && given !== null && 'account' in given ? given : { account: given }
   const { account, feeBump, bid = BID, maxFee = '0.1', budget = {} } = options
   const sources: readonly Signer[] = Array.isArray(account) ? account : [account]
-  if (bid < 100n) throw new TypeError('stellar/charge: feePayer.bid is 100 stroops or more.')
+  if (typeof bid !== 'bigint' || bid < 100n)
+    throw new TypeError('stellar/charge: feePayer.bid is 100 stroops or more, as bigint: 1000n.')
   return {
     sources,
     feeBump,
     addresses: addressesOf(feeBump ? [...sources, feeBump] : sources),
     // A fee bump counts as an operation of its own.
     bid: feeBump ? bid * 2n : bid,
-    maxFee: stroopsOf(maxFee),
+    maxFee: stroopsOf(maxFee, 'feePayer.maxFee'),
     budget: budgetOf(budget),
     turns: createTurns(sources),
     sequences: new Map(),
@@ -87,10 +88,15 @@ function budgetOf({
 }: NonNullable<Sponsor.Options['budget']>): Budget {
   if (!(seconds >= 1))
     throw new TypeError('stellar/charge: feePayer.budget.seconds must be 1 or more.')
-  return { total: stroopsOf(total), payer: stroopsOf(payer), seconds }
+  return {
+    total: stroopsOf(total, 'feePayer.budget.total'),
+    payer: stroopsOf(payer, 'feePayer.budget.payer'),
+    seconds,
+  }
 }
 
-const stroopsOf = (lumens: string): bigint => BigInt(toBaseUnits(lumens))
+const stroopsOf = (lumens: string, option: string): bigint =>
+  BigInt(toBaseUnits(lumens, DECIMALS, option))
 
 /** Money set aside for a fee that is not known yet; JSON, to be written down. */
 export type Reservation = { payer: string; most: string; slot: number }
