@@ -556,7 +556,8 @@ describe('a fee bump', () => {
     const outer = TransactionBuilder.fromXdr(envelopeXdr, network.passphrase)
     if (!('innerTransaction' in outer)) throw new Error('no fee bump')
     const innerHash = Buffer.from(outer.innerTransaction.hash()).toString('hex')
-    expect((await server.getTransaction(innerHash)).status).toBe('SUCCESS')
+    for (const hash of [innerHash, innerHash.toUpperCase()])
+      expect((await server.getTransaction(hash)).status).toBe('SUCCESS')
     expect(usdc.sent(key.publicKey()).count).toBe(1)
   })
 

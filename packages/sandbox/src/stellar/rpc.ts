@@ -98,9 +98,9 @@ function sendTransaction(parameters: Parameters, { ledger, onQueued }: Node): An
 }
 
 function getTransaction({ hash }: Parameters, { ledger }: Node): Answer {
-  if (typeof hash !== 'string' || !/^[\da-f]{64}$/.test(hash))
+  if (typeof hash !== 'string' || !/^[\da-f]{64}$/i.test(hash))
     return invalid('unexpected hash length')
-  const applied = ledger.applied.get(hash)
+  const applied = ledger.applied.get(hash.toLowerCase())
   const told = applied === undefined ? { status: 'NOT_FOUND' } : tell(applied)
   return { result: { ...range(ledger), txHash: hash, ...told } }
 }
