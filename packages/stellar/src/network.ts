@@ -245,7 +245,8 @@ function isUnconnected(cause: unknown): boolean {
 function toSimulated(answer: Answer): Simulated {
   const { error, transactionData, events, results, restorePreamble } = answer
   if (typeof error === 'string') return { status: 'failure', cause: new Error(error) }
-  if (restorePreamble != null)
+  // Some nodes write an empty one where there is nothing to restore.
+  if (text(record(restorePreamble).transactionData))
     return { status: 'failure', cause: new Error('An entry of the ledger is archived.') }
   if (typeof transactionData !== 'string') throw new Error('The Stellar node gave no simulation.')
   const [result] = Array.isArray(results) ? results : []

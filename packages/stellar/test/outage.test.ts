@@ -194,13 +194,14 @@ test('what is refused whatever the network knows is refused without asking it', 
   expect(down.hits).toBe(0)
 })
 
-test('a gateway that writes null where nodes write nothing is as good as a node', async () => {
+test('a node that writes null, or something empty, where others write nothing is as good', async () => {
   const gateway = createServer(async (request, response) => {
     const { rpcUrl } = local.chain
     const headers = { 'content-type': 'application/json' }
     const asked = await fetch(rpcUrl, { method: 'POST', headers, body: await text(request) })
     const answer = (await asked.json()) as { result: object }
-    const result = { restorePreamble: null, oldestLedgerCloseTime: null, ...answer.result }
+    const restorePreamble = { transactionData: '', minResourceFee: '0' }
+    const result = { restorePreamble, oldestLedgerCloseTime: null, ...answer.result }
     response.end(JSON.stringify({ error: null, ...answer, result }))
   }).listen(0, '127.0.0.1')
   try {
@@ -216,6 +217,17 @@ test('a gateway that writes null where nodes write nothing is as good as a node'
     gateway.close()
     gateway.closeAllConnections()
   }
+})
+
+test('a payment that needs what is archived is refused', async () => {
+  const shop = openFor('pulled')
+  const credential = await shop.pay(local.customer(cent))
+  const restorePreamble = { transactionData: 'AAAA', minResourceFee: '1' }
+  using _ = local.chain.fault({
+    method: 'simulateTransaction',
+    fail: { result: { restorePreamble, transactionData: 'AAAA', results: [] } },
+  })
+  expect(await problem(await shop.ask(credential))).toEqual(refusal(/would fail/))
 })
 
 test('a full queue is waited for, and a node that lags behind too', async () => {
