@@ -304,7 +304,7 @@ describe('what is not valid never is in a ledger', () => {
     ],
     [
       'without resources',
-      'txSorobanInvalid',
+      'txMalformed',
       async () =>
         sign(
           new TransactionBuilder(await connect(network).getAccount(from()), {
@@ -338,7 +338,7 @@ describe('what is not valid never is in a ledger', () => {
         const stranger = Keypair.random()
         const builder = TransactionBuilder.cloneFrom(tx, { fee: BASE_FEE })
         builder.source = new Account(stranger.publicKey(), '1')
-        const other = builder.build()
+        const other = builder.setSorobanData(resources(tx)).build()
         other.sign(stranger)
         return other
       },
@@ -414,6 +414,16 @@ describe('accounts', () => {
     tx.sign(key)
     expect(await send(network, tx)).toMatchObject({ code: 'txBadAuth' })
     tx.sign(second)
+    expect((await send(network, tx)).status).toBe('SUCCESS')
+  })
+
+  test('of several signers take no signature more than they need', async () => {
+    const second = Keypair.random()
+    const key = customer({ signers: [{ key: second, weight: 1 }] })
+    const tx = await prepare(network, { ...order(), from: key.publicKey() })
+    tx.sign(second, key)
+    expect(await send(network, tx)).toMatchObject({ code: 'txBadAuthExtra' })
+    tx.signatures.pop()
     expect((await send(network, tx)).status).toBe('SUCCESS')
   })
 

@@ -112,9 +112,9 @@ const feeBumpChecks: readonly Check[] = [
 
 const checks: readonly Check[] = [
   shapeOf,
-  ({ source }, { state }) => (state.accounts.has(source) ? undefined : 'txNoAccount'),
   timesOf,
   feesOf,
+  ({ source }, { state }) => (state.accounts.has(source) ? undefined : 'txNoAccount'),
   ({ inner, source }, { state }) =>
     BigInt(inner.sequence) === (state.accounts.get(source)?.sequence ?? 0n) + 1n
       ? undefined
@@ -156,8 +156,8 @@ const endOf = (bound: number): number => (bound === 0 ? Infinity : bound)
 
 function feesOf({ tx, inner }: Envelope, { resourceFee }: Conditions): Invalid | undefined {
   const bid = bidOf(inner)
-  if (bid === undefined || (resourcesOf(inner)?.resourceFee ?? 0n) < resourceFee || bid < 0n)
-    return 'txSorobanInvalid'
+  if (bid === undefined || bid < 0n) return 'txMalformed'
+  if ((resourcesOf(inner)?.resourceFee ?? 0n) < resourceFee) return 'txSorobanInvalid'
   return tx === inner && bid < baseFee ? 'txInsufficientFee' : undefined
 }
 
@@ -181,7 +181,7 @@ function signaturesOf({ inner, source }: Envelope, { state }: Conditions): Inval
   return signedBy(inner, [...new Set([source, ...sources])], state)
 }
 
-/** Every account must have signed with enough weight, and no signature may be for nothing. */
+/** Every account must have signed with enough weight, and no signature may be left once it has. */
 function signedBy(
   tx: Transaction | FeeBumpTransaction,
   accounts: readonly string[],
@@ -192,13 +192,17 @@ function signedBy(
   for (const address of accounts) {
     const account = state.accounts.get(address)
     if (account === undefined) return 'txBadAuth'
-    const signed = [...account.signers].filter(([key]) => {
-      const index = tx.signatures.findIndex((one) => isBy(one, key, message))
-      if (index >= 0) used.add(index)
-      return index >= 0
-    })
-    const weight = signed.reduce((sum, [, one]) => sum + one, 0)
-    if (weight < Math.max(1, account.threshold)) return 'txBadAuth'
+    const left = new Map(account.signers)
+    const needed = Math.max(1, account.threshold)
+    let weight = 0
+    for (const [index, signature] of tx.signatures.entries()) {
+      const key = [...left.keys()].find((signer) => isBy(signature, signer, message))
+      if (key === undefined || weight >= needed) continue
+      weight += left.get(key) ?? 0
+      left.delete(key)
+      used.add(index)
+    }
+    if (weight < needed) return 'txBadAuth'
   }
   return used.size === tx.signatures.length ? undefined : 'txBadAuthExtra'
 }
