@@ -21,7 +21,7 @@ import { baseOf, kindOf } from '../src/address.ts'
 import { endOf, lastLedger } from '../src/charge/expiry.ts'
 import { createRequest, toBaseUnits } from '../src/charge/price.ts'
 import { PASSPHRASES } from '../src/constants.ts'
-import { start, type Local } from './rail.ts'
+import { call, prepare, signed, start, type Local } from './rail.ts'
 import { problem, read, shops } from './shop.ts'
 
 let local: Local
@@ -212,9 +212,13 @@ test(
     const credential = await shop.pay(key)
     expect((await shop.ask(credential)).status).toBe(200)
     const { challenge } = read(credential)
-    const other = read(await shop.pay(key))
+    // Of a later challenge it might end a second after this one.
+    const pay = call(local.usdc.contract, [key.publicKey(), local.shop.publicKey(), 100_000n])
+    const transaction = signed(await prepare(local, key.publicKey(), pay), key)
     const known = { ...(await shop.challenge()), wire: challenge }
-    expect(await problem(await shop.show(other.payload, known))).toMatchObject({
+    expect(
+      await problem(await shop.show({ type: 'transaction', transaction }, known)),
+    ).toMatchObject({
       status: 402,
       code: 'invalid-challenge',
     })
