@@ -54,7 +54,10 @@ function around(at: At, handler: Handler): Handler {
       try {
         await handler(request, response, next)
       } catch (cause) {
+        const isTooLate = response.headersSent
         next(cause)
+        // For an error page: Express cuts the connection, as if the visitor had left.
+        if (isTooLate) throw cause
       }
     })
   return priced

@@ -66,6 +66,11 @@ class Tape {
       end: (...parameters: unknown[]) =>
         wire.isWriting ? through(wire.original.end, parameters) : this.end(parameters),
       flushHeaders: () => this.start(),
+      // As `pipeline` does when its source fails: unlike one whose visitor left, it breaks off.
+      destroy: (cause: unknown) => {
+        if (this.hasHead && response.socket?.destroyed === false) this.breakOff(cause)
+        return through(wire.original.destroy, [cause])
+      },
       // Compression before us takes who waits for `drain` to a stream of its own.
       on: (event: string, listener: Callback) =>
         through(event === 'drain' ? EventEmitter.prototype.on : wire.original.on, [

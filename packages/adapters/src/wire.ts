@@ -12,7 +12,7 @@ type Method = (...parameters: never[]) => unknown
 /** Keeps the methods that a recorder replaces. */
 export class Wire implements NodeResponse {
   readonly response: ServerResponse
-  readonly original: { writeHead: Method; write: Method; end: Method; on: Method }
+  readonly original: Record<'writeHead' | 'write' | 'end' | 'on' | 'destroy', Method>
   /** From here on what Node calls by itself, such as `writeHead`, is meant for the visitor. */
   isSending = false
   /** True while a method of the wire runs: over HTTP/2 Node's `end` calls `write`. */
@@ -21,9 +21,9 @@ export class Wire implements NodeResponse {
   isPretending = false
 
   constructor(response: ServerResponse) {
-    const { writeHead, write, end, on } = response
+    const { writeHead, write, end, on, destroy } = response
     this.response = response
-    this.original = { writeHead, write, end, on }
+    this.original = { writeHead, write, end, on, destroy }
   }
 
   get statusCode(): number {
@@ -65,7 +65,7 @@ export class Wire implements NodeResponse {
     return this.send(this.original.end, parameters)
   }
   destroy(): unknown {
-    return this.response.destroy()
+    return Reflect.apply(this.original.destroy, this.response, [])
   }
 
   on(event: string, listener: () => void): unknown {

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Mpp as Elysian, payments as elysianPayments } from '@polyrail/adapters/elysia'
 import { keepBody, Mpp as Expressive } from '@polyrail/adapters/express'
@@ -298,6 +299,44 @@ describe('Express', () => {
     await gone
     await pause(50)
     expect((await ask(`${origin}/`, { headers: { authorization } })).status).toBe(402)
+  })
+
+  test.each([
+    [
+      'a handler that throws',
+      async (response: express.Response) => {
+        response.write('half')
+        await pause(100)
+        throw new Error('out of paper')
+      },
+    ],
+    [
+      'a source that fails',
+      async (response: express.Response) => {
+        const source = async function* () {
+          yield 'half'
+          await pause(100)
+          throw new Error('out of paper')
+        }
+        await pipeline(source, response).catch(() => undefined)
+      },
+    ],
+  ])('an answer that breaks off is owed: %s', async (_, breakOff) => {
+    const { shop, charge } = mpp()
+    let visits = 0
+    const app = express().get(
+      '/',
+      charge(async (_request: express.Request, response: express.Response) => {
+        if (++visits === 1) await breakOff(response)
+        else response.send('the page')
+      }),
+    )
+    app.set('env', 'test')
+    const { origin } = await serve(app)
+    const headers = { authorization: pay(await ask(`${origin}/`)) }
+    await expect(ask(`${origin}/`, { headers })).rejects.toThrow()
+    const answer = await ask(`${origin}/`, { headers })
+    expect([answer.status, answer.text, shop.settled.length]).toEqual([200, 'the page', 1])
   })
 
   test('keepBody counts for any parser of bytes', async () => {
