@@ -195,8 +195,9 @@ describe('a page that is owed', () => {
     const { shop, authorization, challenge } = await sell(failing)
     using _ = local.fault({ call: REFUND, fail: 'drop', executed: true, times: 2 })
     expect(await codeOf(shop.mpp.refund(named(challenge)))).toBe('payment-indeterminate')
-    expect((await shop.ask(authorization)).status).toBe(402)
+    expect((await shop.ask(authorization)).status).toBe(409)
     expect(await shop.mpp.refund(named(challenge))).toMatchObject({ left: 0n })
+    expect((await shop.ask(authorization)).status).toBe(402)
     expect([shop.served(), refunds()]).toEqual([1, [50n]])
   })
 

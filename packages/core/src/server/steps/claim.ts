@@ -190,6 +190,7 @@ function endOf(
 ): Claimed | undefined {
   if (record.credential !== visit.credential && !visit.samePayer)
     return refuse('invalid-challenge', { detail: 'This challenge has already been used.' })
+  if (record.refunds) return refuseRefunding()
   if (OVER.has(record.state)) return { record, key }
   const unknown = record.state !== 'settled' && record.until <= now
   return visit.samePayer && unknown ? refuseOther(key) : undefined
@@ -203,6 +204,14 @@ const nap = (store: Store, key: string, timeout: number): Promise<unknown> =>
 
 const refuseBusy = (retryAfter: number): Refusal =>
   refuse('payment-in-progress', {}, { retryAfter: Math.ceil(retryAfter) })
+
+/** What comes to nothing, or to a part, leaves the page owed: a fresh challenge would have it paid for twice. */
+const refuseRefunding = (): Refusal =>
+  refuse(
+    'payment-in-progress',
+    { detail: 'A refund of this payment is under way. Present the same credential again.' },
+    { retryAfter: 2 },
+  )
 
 /** Only the credential of a payment whose outcome is unknown may ask for it; another would be settled in its name. */
 const refuseOther = (key: string): Refusal =>

@@ -44,7 +44,6 @@ export async function withdraw(
           state: 'refunded',
           owner,
           until,
-          problem: GIVEN_BACK,
           refunds: { ...record.refunds, [refund]: owner },
         }
       : undefined,
@@ -66,7 +65,7 @@ function endOf(
   if (end === 'unknown') return { ...record, until }
   return Object.keys(others).length > 0
     ? { ...record, until, refunds: others }
-    : { ...record, state: 'settled', until, problem: undefined, refunds: undefined }
+    : { ...record, state: 'settled', until, refunds: undefined }
 }
 
 const GIVEN_BACK = refuse('verification-failed', {
