@@ -90,6 +90,20 @@ describe('a refund', () => {
     expect(refunds()).toEqual([50n])
   })
 
+  test.each([
+    ['before it was made', false, 0],
+    ['after it was made', true, 1],
+  ])('that Stripe keeps an error of, %s, is made once', async (_, executed, made) => {
+    const { shop, receipt } = await sell()
+    const fail = { status: 500, recorded: true }
+    using _fault = local.fault({ call: REFUND, fail, executed, times: 1 })
+    expect(await codeOf(shop.mpp.refund(receipt))).toBe('payment-indeterminate')
+    expect(refunds()).toHaveLength(made)
+    // Not in a day, when the key is forgotten.
+    expect(await shop.mpp.refund(receipt)).toMatchObject({ amount: 50n, left: 0n })
+    expect(refunds()).toEqual([50n])
+  })
+
   test('that Stripe has forgotten the key of is found among the payment’s refunds', async () => {
     const { shop, receipt } = await sell()
     using _fault = local.fault({ call: REFUND, fail: 'drop', executed: true, times: 2 })

@@ -7,7 +7,7 @@ import { Errors, Outcome, type Refund } from '@polyrail/core'
 import type { Asking, Intent, Network, Refunded } from '../network.js'
 import { recall, type Terms } from './attempt.js'
 import { fingerprint } from './fingerprint.js'
-import { judgeError } from './outcome.js'
+import { isReplayed, judgeError } from './outcome.js'
 
 type Answer = Refund.Refund | Outcome.Unmoved
 /** The payment, and in whose name Stripe is asked about it. */
@@ -21,17 +21,36 @@ export async function refund(terms: Terms, asked: Refund.Asked): Promise<Answer>
     const found = await find(terms, asked)
     if (!found)
       return refused('This payment is not known to Stripe, or was not taken by this server.')
-    const { intent, stripeAccount } = found
-    const refunds = await network.refunds(intent.id, { stripeAccount })
-    const made = refunds.find(({ metadata }) => metadata?.['mpp_refund'] === id)
-    const left = BigInt(intent.amount_received ?? 0) - sum(refunds)
-    if (made) return judge(made, left)
-    const refusal = check(asked.amount, left)
-    if (refusal) return refusal
-    const asking = { idempotencyKey: `mpp_refund_${intent.id}_${id}`, stripeAccount }
-    return await create(network, { ...found, asked, id, left }, asking)
+    return await make(network, { ...found, asked, id })
   } catch (cause) {
     return judgeFailure(cause, asked)
+  }
+}
+
+type Making = Found & { asked: Refund.Asked; id: string }
+
+/**
+ * Makes a refund, unless it is there. An error of Stripe's own that a key has kept is all that this key will ever tell: once the
+ * list shows that nothing came of it, the next key is asked.
+ */
+async function make(network: Network, making: Making, round = 1): Promise<Answer> {
+  const { intent, stripeAccount, asked, id } = making
+  const refunds = await network.refunds(intent.id, { stripeAccount })
+  const made = refunds.find(({ metadata }) => metadata?.['mpp_refund'] === id)
+  const left = BigInt(intent.amount_received ?? 0) - sum(refunds)
+  if (made) return judge(made, left)
+  const refusal = check(asked.amount, left)
+  if (refusal) return refusal
+  const key = `mpp_refund_${intent.id}_${id}`
+  const idempotencyKey = round === 1 ? key : `${key}_${round}`
+  try {
+    return await create(network, { ...making, left }, { idempotencyKey, stripeAccount })
+  } catch (cause) {
+    const judged = judgeError(cause)
+    const isKept =
+      typeof judged === 'object' && judged.status === 'indeterminate' && isReplayed(cause)
+    if (!isKept || asked.signal.aborted) throw cause
+    return make(network, making, round + 1)
   }
 }
 
@@ -74,11 +93,9 @@ function check(amount: bigint | undefined, left: bigint): Outcome.Rejected | und
   return undefined
 }
 
-type Making = Found & { asked: Refund.Asked; id: string; left: bigint }
-
 async function create(
   network: Network,
-  { intent, asked, id, left }: Making,
+  { intent, asked, id, left }: Making & { left: bigint },
   asking: Asking,
 ): Promise<Answer> {
   const { amount, payment } = asked
