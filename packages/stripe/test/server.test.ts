@@ -289,6 +289,16 @@ describe('a refusal is a 402 with a fresh challenge and a reason for the public 
     expect(await refused({ seller: local.seller().networkId })).toMatch(/not known to Stripe/)
   })
 
+  test.each<[string, Options, string]>([
+    ['that cannot be captured later', { capture: 'after' }, 'usd'],
+    ['in a currency that it does not have', { currency: 'eur' }, 'eur'],
+  ])('a payment method %s', async (_, options, currency) => {
+    const paymentMethod = 'pm_usBankAccount'
+    expect(await refused({ paymentMethod, currency }, options)).toBe(
+      'The payment method cannot be charged.',
+    )
+  })
+
   test('a challenge that is altered or over, before anything is asked of Stripe [stripe-charge-009 stripe-charge-010]', async () => {
     const shop = openShop(local)
     const { challenge, spt } = await prepare(local, shop)

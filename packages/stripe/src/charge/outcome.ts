@@ -48,7 +48,7 @@ export function judgeIntent(intent: Intent, order: Order): Judged {
     case 'requires_action':
       return { status: 'open', id, verdict: declined(AUTHENTICATE) }
     default:
-      return { status: 'open', id, verdict: declined('The payment method cannot be charged.') }
+      return { status: 'open', id, verdict: declined(UNCHARGEABLE) }
   }
 }
 
@@ -99,6 +99,25 @@ export function judgeError(cause: unknown): Outcome.Outcome | 'invalid' | 'used'
       return Outcome.indeterminate({ retryAfter: 2, cause })
   }
 }
+
+/** Whether a request is invalid by the payment method that the token stands for, and so its payer's to mend. */
+export const isUnfit = (cause: unknown): boolean => UNFIT.has(dataOf(cause).code)
+
+const UNFIT: ReadonlySet<string | undefined> = new Set([
+  'charge_exceeds_source_limit',
+  'charge_exceeds_transaction_limit',
+  'payment_intent_authentication_failure',
+  'payment_intent_incompatible_payment_method',
+  'payment_intent_payment_attempt_failed',
+  'payment_method_billing_details_address_missing',
+  'payment_method_currency_mismatch',
+  'payment_method_customer_decline',
+  'payment_method_not_available',
+  'payment_method_provider_decline',
+])
+
+/** What is said of a payment method that is no good for this price. */
+export const UNCHARGEABLE = 'The payment method cannot be charged.'
 
 /** Whether an error is the one that Stripe has kept under a key, 500s included: it stays so while the key lives. */
 export const isReplayed = (cause: unknown): boolean =>

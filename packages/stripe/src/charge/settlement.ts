@@ -10,10 +10,12 @@ import type { Call, Note, Presented, Terms } from './attempt.js'
 import {
   declined,
   isReplayed,
+  isUnfit,
   judgeError,
   judgeIntent,
   judgeToken,
   mayHavePaid,
+  UNCHARGEABLE,
   USED,
 } from './outcome.js'
 
@@ -96,6 +98,7 @@ async function ask(network: Network, call: Call): Promise<Outcome.Outcome> {
   const judged = judgeError(answer.cause)
   if (judged === 'used') return declined(USED, answer.cause)
   if (judged !== 'invalid') return judged
+  if (isUnfit(answer.cause)) return declined(UNCHARGEABLE, answer.cause)
   const { token, cause } = await lookUp(network, call)
   return token === 'unknown'
     ? Outcome.unsettled({ retryAfter: 60, cause })
