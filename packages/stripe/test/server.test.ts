@@ -332,6 +332,9 @@ describe('options that cannot work say what to do', () => {
     [{ client, networkId, paymentMethodTypes: [] }, /paymentMethodTypes/],
     [{ client, networkId, paymentMethodTypes: 'card' }, /paymentMethodTypes/],
     [{ client, networkId, currency: 'xyz' }, /not a currency/],
+    [{ client, networkId, tokenParameter: 'payment_method' }, /shared_payment_granted_token or/],
+    [{ client, networkId, connect: { accounts: ['acct_1'] } }, /connect needs accounts/],
+    [{ client, networkId, connect: { accounts: 'acct_1', settlement: Object } }, /connect needs/],
     [{ client, networkId, idempotencyKey: () => 'shop' }, /another for another/],
     [{ client, networkId, idempotencyKey: () => crypto.randomUUID() }, /the same for the same/],
   ])('%#', (options, message) => {

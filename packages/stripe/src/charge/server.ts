@@ -62,6 +62,11 @@ function createTerms({
   ...location
 }: charge.Options): Terms {
   checkKeys(idempotencyKey)
+  if (!TOKEN_PARAMETERS.has(tokenParameter))
+    throw new TypeError(
+      `stripe/charge: tokenParameter must be ${[...TOKEN_PARAMETERS].join(' or ')}.`,
+    )
+  if (connected) checkConnect(connected)
   return {
     network: connect(location),
     tokenParameter,
@@ -69,6 +74,19 @@ function createTerms({
     accounts: connected?.accounts,
     settlement: connected?.settlement,
   }
+}
+
+const TOKEN_PARAMETERS: ReadonlySet<unknown> = new Set<Terms['tokenParameter']>([
+  'shared_payment_granted_token',
+  'payment_method_data',
+])
+
+/** What is left out or misspelt here would have the money go elsewhere, and nobody would notice. */
+function checkConnect({ accounts, settlement }: charge.Connect): void {
+  if (!Array.isArray(accounts) || typeof settlement !== 'function')
+    throw new TypeError(
+      'stripe/charge: connect needs accounts, a list of acct_…, and settlement, a function that says where the money goes.',
+    )
 }
 
 /** A key that is never the same finds no payment again, and one that is always the same finds another's. */
