@@ -14,7 +14,10 @@ import { charge as method } from './method.js'
  * @param options.paymentMethod - A saved payment method, handed to `createToken`.
  * @throws TypeError without `createToken`.
  * @example
- * const createToken = async (terms) => (await fetch('/token', { method: 'POST', body: JSON.stringify(terms) })).text()
+ * const createToken = async ({ challenge, signal }) => {
+ *   const body = Challenge.serialize(challenge)
+ *   return (await fetch('/token', { method: 'POST', body, signal })).text()
+ * }
  * const mpp = Mpp.create({ methods: [stripe.charge({ createToken })], policy: { max: '1.00' } })
  * @see Stripe charge draft, Credential Schema and Amount Verification
  */
