@@ -15,13 +15,11 @@ export type Resolver = (
 ) => Promise<PublicKey>
 
 /** A key set as it was fetched. */
-type Kept = { keys: Promise<readonly unknown[]>; at: number; until: number }
+type Kept = { keys: Promise<readonly unknown[]>; until: number }
 
 /** Milliseconds: how long a set that says nothing is kept, and one that says a year. */
 const USUAL = 300_000
 const LONGEST = 3_600_000
-/** Milliseconds before a kid that a set did not have is looked for again. */
-const PATIENCE = 10_000
 /** Key sets that are kept. */
 const MOST = 100
 /** Keys in one set. */
@@ -44,14 +42,13 @@ export function createResolver(options: createResolver.Options = {}): Resolver {
   const kept = new Map<string, Kept>()
 
   function load(jwksUri: string): Kept {
-    const now = Date.now()
     const asking = exchange({
       url: jwksUri,
       headers: { accept: 'application/jwk-set+json, application/json' },
       timeout,
       fetch,
     })
-    const entry: Kept = { keys: asking.then(keysOf), at: now, until: now + timeout }
+    const entry: Kept = { keys: asking.then(keysOf), until: Date.now() + timeout }
     asking.then(
       ({ headers }) => void (entry.until = Date.now() + lifeOf(headers)),
       () => undefined,
@@ -70,12 +67,13 @@ export function createResolver(options: createResolver.Options = {}): Resolver {
     if ('key' in reference) return reference.key
     const { jwksUri, kid } = reference
     const before = kept.get(jwksUri)
-    const now = Date.now()
-    const entry = before && now < before.until ? before : load(jwksUri)
+    const entry = before && Date.now() < before.until ? before : load(jwksUri)
     const found = await unlessLeft(() => pick(entry, kid), signal)
-    // A kid that a kept set lacks may have been added since.
-    if (found || entry !== before || now < entry.at + PATIENCE) return check(found)
-    return check(await unlessLeft(() => pick(load(jwksUri), kid), signal))
+    if (found || entry !== before) return check(found)
+    // A kid that a kept set lacks may have been added since. Whoever found out first has asked again for all.
+    const after = kept.get(jwksUri)
+    const fresh = after && after !== before ? after : load(jwksUri)
+    return check(await unlessLeft(() => pick(fresh, kid), signal))
   }
 }
 
