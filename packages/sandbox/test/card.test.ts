@@ -83,6 +83,22 @@ describe('the vault', () => {
     expect((await ask(at({}))).body).toEqual({ code: 'key_unreachable' })
   })
 
+  test.each([
+    ['nothing', '{}', 'key_unreachable'],
+    ['an object', '{"keys":{}}', 'key_unreachable'],
+    ['a text', '{"keys":"key"}', 'key_unreachable'],
+    ['null', '{"keys":[null]}', 'key_unknown'],
+  ])('makes no token for a key set of %s', async (_, text, code) => {
+    const server = createServer((__, response) => response.end(text))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const jwksUri = `http://127.0.0.1:${(server.address() as AddressInfo).port}/jwks`
+    const set = { realm: '127.0.0.1', encryptionJwk: undefined, jwksUri, kid: 'a' }
+    const refused = await ask({ cardId: 'card_visa', challenge: challenge(set) })
+    server.close()
+    server.closeAllConnections()
+    expect(refused).toEqual({ status: 422, body: { code } })
+  })
+
   test.each<[string, () => object]>([
     ['an even exponent', () => ({ e: 'AQAC' })],
     ['an exponent of one', () => ({ e: 'AQ' })],
@@ -113,6 +129,12 @@ describe('the vault', () => {
     [
       'no amount',
       () => ({ cardId: 'card_visa', challenge: challenge({ amount: undefined }) }),
+      400,
+      'invalid_request',
+    ],
+    [
+      'an amount that is a number',
+      () => ({ cardId: 'card_visa', challenge: challenge({ amount: 500 }) }),
       400,
       'invalid_request',
     ],
@@ -285,6 +307,13 @@ describe('the acquirer', () => {
   test.each<[string, object, number, string]>([
     ['no amount', { amount: undefined }, 400, 'invalid_request'],
     ['an amount with a point', { amount: '5.00' }, 400, 'invalid_request'],
+    ['an amount that is a number', { amount: 500 }, 400, 'invalid_request'],
+    [
+      'a network that is no text',
+      { payload: { encryptedPayload: 'a', network: { toString: 1 } } },
+      400,
+      'invalid_request',
+    ],
     ['a currency in capitals', { currency: 'USD' }, 400, 'invalid_request'],
     ['no payload', { payload: undefined }, 400, 'invalid_request'],
     ['another merchant', { recipient: 'merch_other' }, 403, 'recipient_unknown'],
@@ -404,10 +433,11 @@ describe('who may ask what', () => {
     expect((await call(acquirer, '/charges', { body: order(local) })).body).toEqual({
       code: 'idempotency_key_missing',
     })
-    expect(await call(acquirer, '/nowhere', { body })).toEqual({
-      status: 404,
-      body: { code: 'no_such_path' },
-    })
+    for (const path of ['/nowhere', '/charges/%/void', '/charges/%ff/void'])
+      expect(await call(acquirer, path, { body })).toEqual({
+        status: 404,
+        body: { code: 'no_such_path' },
+      })
   })
 
   test('any number run at once, each with books of its own', async () => {

@@ -151,26 +151,28 @@ export function tell(charge: Charge): Told {
 
 function readOrder(world: World, body: unknown): Order {
   const order = (body ?? {}) as Partial<Order>
-  const { amount, currency, recipient, merchantName, acceptedNetworks, kid, payload } = order
+  const { amount, currency, recipient, acceptedNetworks, payload } = order
   const isWhole =
-    /^[1-9]\d{0,11}$/.test(String(amount)) &&
-    /^[a-z]{3}$/.test(String(currency)) &&
-    typeof merchantName === 'string' &&
-    typeof kid === 'string' &&
-    Array.isArray(acceptedNetworks) &&
-    typeof payload?.encryptedPayload === 'string'
+    isText(amount, /^[1-9]\d{0,11}$/) &&
+    isText(currency, /^[a-z]{3}$/) &&
+    [order.merchantName, order.kid, payload?.encryptedPayload, payload?.network].every(
+      (text) => typeof text === 'string',
+    ) &&
+    Array.isArray(acceptedNetworks)
   if (!isWhole) throw new Refusal(400, 'invalid_request')
   if (recipient !== undefined && recipient !== world.recipient)
     throw new Refusal(403, 'recipient_unknown')
   return order as Order
 }
 
+const isText = (value: unknown, pattern: RegExp): value is string =>
+  typeof value === 'string' && pattern.test(value)
+
 function readRefund(body: unknown): { reference: string; amount: bigint | undefined } {
   const { reference, amount } = (body ?? {}) as { reference?: unknown; amount?: unknown }
   if (typeof reference !== 'string') throw new Refusal(400, 'invalid_request')
   if (amount === undefined) return { reference, amount }
-  if (typeof amount !== 'string' || !/^[1-9]\d{0,11}$/.test(amount))
-    throw new Refusal(400, 'invalid_request')
+  if (!isText(amount, /^[1-9]\d{0,11}$/)) throw new Refusal(400, 'invalid_request')
   return { reference, amount: BigInt(amount) }
 }
 

@@ -56,9 +56,17 @@ export async function answer(gateway: Gateway, request: Request): Promise<Reply 
 function find({ method, path }: Request): { call: CardCall; key: string } {
   for (const [call, pattern] of routes) {
     const match = pattern.exec(`${method} ${path}`)
-    if (match) return { call, key: decodeURIComponent(match[1] ?? '') }
+    if (match) return { call, key: decode(match[1] ?? '') }
   }
   throw new Refusal(404, 'no_such_path')
+}
+
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    throw new Refusal(404, 'no_such_path')
+  }
 }
 
 /** Two keys: one makes tokens, the other is paid. */

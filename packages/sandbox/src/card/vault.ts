@@ -49,13 +49,16 @@ export async function createToken(world: World, body: unknown): Promise<Payload>
   const { realm, amount, currency, acceptedNetworks } = challenge
   const isWhole =
     typeof realm === 'string' &&
-    /^[1-9]\d*$/.test(String(amount)) &&
-    /^[a-z]{3}$/.test(String(currency)) &&
+    isText(amount, /^[1-9]\d*$/) &&
+    isText(currency, /^[a-z]{3}$/) &&
     Array.isArray(acceptedNetworks)
   if (!isWhole) throw new Refusal(400, 'invalid_request')
   const asked = challenge as Asked
   return issue(world, { cardId, asked, key: await findKey(asked) })
 }
+
+const isText = (value: unknown, pattern: RegExp): boolean =>
+  typeof value === 'string' && pattern.test(value)
 
 /**
  * Makes a token and encrypts it.
@@ -149,7 +152,7 @@ async function fetchKeys(url: string): Promise<readonly Record<string, unknown>[
   try {
     const answer = await fetch(url, { redirect: 'error', signal: AbortSignal.timeout(5_000) })
     const { keys } = (await answer.json()) as { keys: Record<string, unknown>[] }
-    return keys
+    return keys.filter((key) => typeof key === 'object' && key !== null)
   } catch {
     throw new Refusal(422, 'key_unreachable')
   }
