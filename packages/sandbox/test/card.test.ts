@@ -15,6 +15,15 @@ const networks = ['visa', 'mastercard', 'amex', 'discover']
 const zeroed = (text: string): string =>
   Buffer.concat([Buffer.alloc(1), Buffer.from(text, 'base64url')]).toString('base64url')
 
+/** Self-signed, of a key on the curve P-256. */
+const foreignCertificate = [
+  'MIIBcDCCARWgAwIBAgIUH5UwGg886HDd5vKzbf+gHTnUKpwwCgYIKoZIzj0EAwIwDDEKMAgGA1UEAwwBYTAgFw0yNjExMjkxNTA4',
+  'NTNaGA8yMDU0MDQxNTE1MDg1M1owDDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABCVb1Xxp/n39as4JFIlc',
+  'dC7/IhGKy8DL6bkMM5Rn9pkxZRJI8RXOOJXei7n46qeGCJqVOg8QhekdnTWPj+ePjnajUzBRMB0GA1UdDgQWBBTVV21n4104Vu7C',
+  'R48jNdPbqOlp6zAfBgNVHSMEGDAWgBTVV21n4104Vu7CR48jNdPbqOlp6zAPBgNVHRMBAf8EBTADAQH/MAoGCCqGSM49BAMCA0kA',
+  'MEYCIQDaZiUtFqpBfw8Hbkz6w+ZpE+35xcGtMIqqwuGECWgPxQIhAPqZ+K9GuJdJl9qOZZgtTu75nyXaUuKBaJIsx09Ao5lE',
+].join('')
+
 describe('the vault', () => {
   const challenge = (more: object = {}) => ({
     realm: 'shop.example',
@@ -111,6 +120,11 @@ describe('the vault', () => {
     ['an operation that decrypts', () => ({ key_ops: ['decrypt'] })],
     ['no operation', () => ({ key_ops: [] })],
     ['a curve', () => ({ kty: 'EC' })],
+    ['an operation twice', () => ({ key_ops: ['encrypt', 'encrypt'] })],
+    ['the certificate of another', () => ({ x5c: [foreignCertificate] })],
+    ['a certificate that is none', () => ({ x5c: ['AAAA'] })],
+    ['no certificate in the list', () => ({ x5c: [] })],
+    ['a certificate as a text', () => ({ x5c: foreignCertificate })],
   ])('makes no token for a key with %s', async (_, change) => {
     const encryptionJwk = { ...local.key, ...change() }
     const refused = await ask({ cardId: 'card_visa', challenge: challenge({ encryptionJwk }) })

@@ -13,6 +13,7 @@ import {
   privateDecrypt,
   publicEncrypt,
   randomBytes,
+  X509Certificate,
 } from 'node:crypto'
 import { isEachOnce } from './json.js'
 
@@ -122,11 +123,23 @@ function readKey(jwk: Readonly<Record<string, unknown>>): KeyObject {
   if (!isNumber(n) || !isNumber(e)) throw new Error('the key is malformed')
   const key = createPublicKey({ key: { kty, n, e } as JsonWebKey, format: 'jwk' })
   if (isWeak(key)) throw new Error('the key is weak')
+  if (!isCertified(key, jwk['x5c'])) throw new Error('the certificate is of another key')
   return key
 }
 
 const isToEncrypt = (may: unknown = ['encrypt']): boolean =>
-  Array.isArray(may) && may.length > 0 && may.every((one) => operations.includes(one))
+  Array.isArray(may) &&
+  may.length > 0 &&
+  may.length === new Set(may).size &&
+  may.every((one) => operations.includes(one))
+
+/** @throws Error for what is no certificate. */
+function isCertified(key: KeyObject, chain: unknown): boolean {
+  if (chain === undefined) return true
+  if (!Array.isArray(chain) || chain.length === 0) return false
+  const [own] = chain.map((one) => new X509Certificate(Buffer.from(String(one), 'base64')))
+  return own !== undefined && own.publicKey.equals(key)
+}
 
 function isWeak({ asymmetricKeyDetails }: KeyObject): boolean {
   const { modulusLength = 0, publicExponent = 0n } = asymmetricKeyDetails ?? {}
