@@ -11,7 +11,6 @@ import {
   readOutside,
   readPlaintext,
   readReference,
-  type PrivateKey,
 } from '@polyrail/card/enabler'
 import { charge } from '@polyrail/card'
 import fc from 'fast-check'
@@ -19,7 +18,7 @@ import { describe, expect, test } from 'vitest'
 import { forge, makePair, plaintext } from './forge.js'
 
 const { publicKey, privateKey } = makePair('enc-1')
-const keys = [privateKey as PrivateKey]
+const keys = [privateKey]
 
 /** True for a refusal with a code; anything else that is thrown is thrown on. */
 function isRefused(judge: () => unknown): boolean {

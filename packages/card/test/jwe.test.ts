@@ -6,16 +6,17 @@
  */
 import { card, httpEnabler } from '@polyrail/card/server'
 import {
+  checkTimely,
   CODES,
   decrypt,
   encrypt,
   isCardError,
   readOutside,
+  readPlaintext,
   type Plaintext,
-  type PrivateKey,
 } from '@polyrail/card/enabler'
 import { LocalCards } from '@polyrail/sandbox/card'
-import { randomBytes } from 'node:crypto'
+import { createPrivateKey, randomBytes, type JsonWebKey } from 'node:crypto'
 import { deflateRawSync } from 'node:zlib'
 import { CompactEncrypt, FlattenedEncrypt, importJWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -24,7 +25,7 @@ import { change, decode, encode, forge, makePair, plaintext, respell, type Jwk }
 const { publicKey, privateKey } = makePair('enc-1')
 const stranger = makePair('enc-1')
 const large = makePair('enc-1', 3072)
-const keys = [privateKey as PrivateKey]
+const keys = [privateKey]
 
 let local: LocalCards.Sandbox
 beforeAll(async () => {
@@ -689,7 +690,7 @@ describe('a JWE is taken', () => {
 
   test('from jose, from Node and from here, and by any of its keys while challenges may name it', async () => {
     const next = makePair('enc-2')
-    const both = [...keys, next.privateKey as PrivateKey]
+    const both = [...keys, next.privateKey]
     const byJose = await new CompactEncrypt(Buffer.from(JSON.stringify(plaintext())))
       .setProtectedHeader({ alg: 'RSA-OAEP-256', enc: 'A256GCM', kid: 'enc-2' })
       .encrypt(await importJWK(next.publicKey, 'RSA-OAEP-256'))
@@ -726,19 +727,45 @@ describe('what is said of a JWE that is refused', () => {
     }
   })
 
+  test('a private key out of a PEM file opens it, with no more said of it than its kid', async () => {
+    const pem = createPrivateKey({ key: privateKey as JsonWebKey, format: 'jwk' }).export({
+      format: 'pem',
+      type: 'pkcs8',
+    })
+    const key = { ...createPrivateKey(pem).export({ format: 'jwk' }), kid: 'enc-1' }
+    const { token } = await decrypt(forge(publicKey), { keys: [key], kid: 'enc-1' })
+    expect(token).toEqual(plaintext().token)
+    for (const said of [{ alg: 'RSA-OAEP' }, { alg: null }, { use: 'sig' }, { kty: 'EC' }])
+      expect(await codeOf(decrypt(forge(publicKey), { keys: [{ ...key, ...said }] }))).toMatch(
+        /^key-(?:algorithm|use|type)$/,
+      )
+  })
+
   test('keys that are no private keys, or two of one kid, open nothing', async () => {
     const jwe = forge(publicKey)
     const none = { ...privateKey, d: undefined }
     expect(await codeOf(decrypt(jwe, { keys: [] }))).toBe('jwe-kid')
     expect(await codeOf(decrypt(jwe, { keys: [...keys, ...keys] }))).toBe('jwe-kid')
-    expect(await codeOf(decrypt(jwe, { keys: [none as unknown as PrivateKey] }))).toBe(
-      'key-malformed',
-    )
-    expect(await codeOf(decrypt(jwe, { keys: [publicKey as unknown as PrivateKey] }))).toBe(
-      'key-malformed',
-    )
-    const weak = makePair('enc-1', 1024).privateKey as PrivateKey
+    expect(await codeOf(decrypt(jwe, { keys: [none] }))).toBe('key-malformed')
+    expect(await codeOf(decrypt(jwe, { keys: [publicKey] }))).toBe('key-malformed')
+    const weak = makePair('enc-1', 1024).privateKey
     expect(await codeOf(decrypt(jwe, { keys: [weak] }))).toBe('key-weak')
+  })
+
+  test('by hardware of one’s own is judged by the same eyes', async () => {
+    const judge = (change: object) =>
+      codeOf(
+        (async () => {
+          const { token, dynamicData } = plaintext()
+          const text = JSON.stringify({ token, dynamicData: { ...dynamicData, ...change } })
+          checkTimely(readPlaintext(new TextEncoder().encode(text)))
+        })(),
+      )
+    const past = { dynamicDataExpiration: Math.floor(Date.now() / 1000) - 1 }
+    expect(await judge({})).toBe('taken')
+    expect(await judge(past)).toBe('cryptogram-expired')
+    expect(await judge({ ...past, dynamicDataType: 'NONE' })).toBe('taken')
+    expect(await judge({ dynamicDataType: undefined })).toBe(fields)
   })
 
   test('nothing that has expired is encrypted', async () => {

@@ -15,7 +15,7 @@ import { checkTimely, readPlaintext, type Plaintext } from './plaintext.js'
  * Opens the `encryptedPayload` of a credential, and checks all that is in it.
  *
  * @param jwe - Compact serialization.
- * @param options.keys - Private keys, the present one and those that challenges still out may name.
+ * @param options.keys - Private keys as JWKs, each with its `kid`: the present one and those that challenges still out may name.
  * @param options.kid - The key that the challenge named; another is refused.
  * @param options.now - Epoch milliseconds; left out, the clock’s.
  * @throws CardError with the code of what is wrong. Whatever goes wrong inside the decryption has one code, so that nobody
@@ -28,7 +28,7 @@ export async function decrypt(jwe: string, options: decrypt.Options): Promise<Pl
   const { keys, kid, now = Date.now() } = options
   const { header, keyBytes } = readOutside(jwe)
   if (kid !== undefined && header.kid !== kid) throw new CardError('jwe-kid')
-  const named = keys.filter((key) => key.kid === header.kid)
+  const named = keys.filter((key) => key['kid'] === header.kid)
   if (named.length !== 1) throw new CardError('jwe-kid')
   const key = checkPrivateKey(named[0])
   if (keyBytes !== bytesOf(key.n)) throw new CardError('jwe-size')
@@ -52,7 +52,7 @@ async function open(jwe: string, key: PrivateKey): Promise<Uint8Array> {
 
 export declare namespace decrypt {
   type Options = {
-    keys: readonly PrivateKey[]
+    keys: readonly (PrivateKey | Readonly<Record<string, unknown>>)[]
     kid?: string | undefined
     now?: number | undefined
   }

@@ -48,10 +48,11 @@ const CRYPTOGRAM = /^[\w+/-]{3,1024}={0,2}$/
 /**
  * Reads the bytes that a JWE held.
  *
- * @param bytes - What the content encryption gave. Whether token and cryptogram have expired is `decrypt`'s to say.
+ * @param bytes - What the content encryption gave. Whether token and cryptogram have expired is `checkTimely`'s to say.
  * @throws CardError `plaintext-malformed` when they are not minified JSON in UTF-8; `plaintext-fields` when a field is missing or wrong.
  * @example
- * const { token, dynamicData } = readPlaintext(await hardware.open(encryptedPayload))
+ * const plaintext = readPlaintext(await hardware.open(encryptedPayload))
+ * checkTimely(plaintext)
  * @see Card charge draft, Encrypted Payload Format
  */
 export function readPlaintext(bytes: Uint8Array): Plaintext {
@@ -79,10 +80,13 @@ export function checkPlaintext(value: unknown): Plaintext {
 /**
  * Checks that neither token nor cryptogram has expired. A token is good to the end of its month, anywhere on earth.
  *
- * @param now - Epoch milliseconds.
- * @throws CardError `token-expired` or `cryptogram-expired`.
+ * @param now - Epoch milliseconds; left out, the clock’s.
+ * @throws CardError `token-expired` or `cryptogram-expired`; a token of type `NONE` has no cryptogram that could.
+ * @example
+ * checkTimely(readPlaintext(bytes))
+ * @see Card charge draft, Token Data and Dynamic Data
  */
-export function checkTimely({ token, dynamicData }: Plaintext, now: number): void {
+export function checkTimely({ token, dynamicData }: Plaintext, now: number = Date.now()): void {
   const month = Date.UTC(Number(token.tokenExpirationYear), Number(token.tokenExpirationMonth))
   if (month + 12 * 3_600_000 <= now) throw new CardError('token-expired')
   const { dynamicDataType, dynamicDataExpiration } = dynamicData

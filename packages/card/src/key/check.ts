@@ -51,16 +51,17 @@ export function checkKey(jwk: unknown): PublicKey {
 }
 
 /**
- * Checks a private key with the same eyes.
+ * Checks a private key with the same eyes. What comes out of a PEM file says neither `alg` nor `use`: those are of the JWK that is
+ * published.
  *
  * @throws CardError with the code of what is wrong first.
  */
 export function checkPrivateKey(jwk: unknown): PrivateKey {
   const key = readKey(jwk)
-  const { d, p, q, dp, dq, qi } = key
+  const { alg = ALGORITHM, use = 'enc', d, p, q, dp, dq, qi } = key
   const parts = { d, p, q, dp, dq, qi }
   if ('oth' in key || !areTexts(parts)) throw new CardError('key-malformed')
-  return { ...checkParts({ ...key, key_ops: undefined }), ...parts }
+  return { ...checkParts({ ...key, alg, use, key_ops: undefined }), ...parts }
 }
 
 /** What may be published of a key. */
