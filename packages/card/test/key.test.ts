@@ -14,6 +14,8 @@ import {
 import {
   checkPrimeSync,
   createPublicKey,
+  generatePrimeSync,
+  getDiffieHellman,
   randomBytes,
   randomInt,
   X509Certificate,
@@ -170,7 +172,17 @@ const bad: [name: string, code: string, jwk: unknown][] = [
     'key-weak',
     modulus((bytes) => Buffer.alloc(bytes.length, 0xa7)),
   ],
+  ...['modp14', 'modp16'].map((group): [string, string, unknown] => [
+    `a modulus that is a prime, ${group}`,
+    'key-weak',
+    modulus(() => getDiffieHellman(group).getPrime()),
+  ]),
   ['a modulus that is a square', 'key-weak', modulus(() => toBytes(somePrime ** 2n))],
+  [
+    'a modulus that is a cube',
+    'key-weak',
+    modulus(() => toBytes(generatePrimeSync(688, { bigint: true }) ** 3n)),
+  ],
   [
     'a modulus of two primes next to each other',
     'key-weak',

@@ -15,9 +15,24 @@ export function readNumber(text: unknown): { bytes: Uint8Array; value: bigint } 
   return { bytes, value: BigInt(`0x${hex}`) }
 }
 
+/** What was found of moduli: keys are few, and looked at again and again. */
+const judged = new Map<string, boolean>()
+/** Moduli that are remembered. */
+const MOST = 200
+
 /** Whether a modulus can have come out of a good generator: its size, and no factor that anybody finds at once. */
 export function isModulus(text: unknown): boolean {
   if (typeof text !== 'string' || text.length > MOST_BITS / 6 + 2) return false
+  const known = judged.get(text)
+  if (known !== undefined) return known
+  const isFit = judge(text)
+  const [oldest] = judged.keys()
+  if (oldest !== undefined && judged.size >= MOST) judged.delete(oldest)
+  judged.set(text, isFit)
+  return isFit
+}
+
+function judge(text: string): boolean {
   const value = readNumber(text)?.value
   if (value === undefined) return false
   const bits = value.toString(2).length
