@@ -55,6 +55,8 @@ export class CardError extends Error {
   }
 }
 
-/** Whether a thrown value is a {@link CardError}, of this copy of the package or another. */
-export const isCardError = (error: unknown): error is CardError =>
-  typeof error === 'object' && error !== null && 'name' in error && error.name === 'CardError'
+/** Whether a thrown value is a {@link CardError}, of this copy of the package or another: PSPs have errors of that name too. */
+export const isCardError = (error: unknown): error is CardError => {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
+  return name === 'CardError' && typeof code === 'string' && Object.hasOwn(CODES, code)
+}

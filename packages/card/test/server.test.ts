@@ -10,7 +10,8 @@ import { card, EnablerError, httpEnabler, type Order, type Result } from '@polyr
 import { LocalCards } from '@polyrail/sandbox/card'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { makePair } from './forge.js'
+import { decrypt } from '@polyrail/card/enabler'
+import { forge, makePair, plaintext, type Forgery, type Jwk } from './forge.js'
 import {
   acquirer,
   buy,
@@ -505,10 +506,16 @@ describe('an enabler’s answer counts only if it is of this payment', () => {
   )
 
   test('what it throws on purpose did nothing, and anything else may have', async () => {
-    const thrown = { refused: new EnablerError('refused', { status: 401 }), lost: new Error('?') }
+    const thrown = {
+      refused: new EnablerError('refused', { status: 401 }),
+      lost: new Error('?'),
+      // Some PSPs' own clients have errors of this name.
+      foreign: Object.assign(new Error('?'), { name: 'CardError', code: 'processing_error' }),
+    }
     for (const [kind, code] of [
       ['refused', 'settlement-unavailable'],
       ['lost', 'payment-indeterminate'],
+      ['foreign', 'payment-indeterminate'],
     ] as const) {
       const shop = openShop(local, {
         enabler: {
@@ -520,6 +527,62 @@ describe('an enabler’s answer counts only if it is of this payment', () => {
       const { answer } = await buy(local, shop)
       expect([answer.status, (await problemOf(answer)).code]).toEqual([503, code])
     }
+  })
+})
+
+describe('an enabler that opens payloads in this process', () => {
+  const { publicKey, privateKey } = makePair('enc-1')
+  const enabler = (keys: readonly Jwk[]) => ({
+    name: 'own',
+    async charge(
+      { payload, kid, ...order }: Order,
+      { idempotencyKey }: { idempotencyKey: string },
+    ) {
+      await decrypt(payload.encryptedPayload, { keys, kid })
+      const { amount, currency, attempt } = order
+      return {
+        status: 'approved',
+        idempotencyKey,
+        attempt,
+        reference: 'r',
+        amount,
+        currency,
+      } as const
+    },
+    lookup: async () => undefined,
+  })
+  const payBy = async (forgery: Forgery, keys: readonly Jwk[] = [privateKey]) => {
+    const shop = openShop(local, { key: publicKey, enabler: enabler(keys) })
+    const challenge = challengeIn(await shop.ask())
+    const payload = {
+      ...local.issue({ amount: '50' }),
+      encryptedPayload: forge(publicKey, forgery),
+    }
+    const authorization = write(challenge, payload)
+    const answers = [await shop.ask(authorization), await shop.ask(authorization)]
+    const { detail } = answers[0]?.status === 200 ? {} : await problemOf(answers[0] as Response)
+    return { statuses: answers.map(({ status }) => status), detail, told: shop.told }
+  }
+  const expired = plaintext()
+  expired.dynamicData.dynamicDataExpiration = 1
+
+  test.each<[string, Forgery, RegExp]>([
+    ['is compressed', { header: { zip: 'DEF' } }, /can open/],
+    ['is for another kid', { header: { kid: 'enc-2' } }, /can open/],
+    ['is none', { plaintext: '{}' }, /can open/],
+    ['has expired', { plaintext: JSON.stringify(expired) }, /cryptogram has expired/],
+  ])('declines what %s', async (_, forgery, detail) => {
+    const { statuses, ...said } = await payBy(forgery)
+    expect(statuses).toEqual([402, 409])
+    expect(said.detail).toMatch(detail)
+    expect(said.told.map(({ cause }) => (cause as { name?: string } | undefined)?.name)).toContain(
+      'CardError',
+    )
+  })
+
+  test('takes the rest, and declines nothing for a key of its own that is wrong', async () => {
+    expect((await payBy({})).statuses).toEqual([200, 200])
+    expect((await payBy({}, [publicKey])).statuses).toEqual([503, 503])
   })
 })
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { Outcome } from '@polyrail/core'
+import { isCardError } from '../CardError.js'
 import type { Note } from './attempt.js'
 import { tellable } from './cause.js'
 import { isRefused } from './server-enabler.js'
@@ -103,11 +104,15 @@ export const wordOf = (code: unknown): string | undefined =>
   typeof code === 'string' && /^[a-z_]{1,40}$/.test(code) ? code : undefined
 
 /** A refusal in words for the payer; for the operator with the enabler’s code. */
-function declined(reason?: unknown): Outcome.Rejected {
+function declined(reason: unknown, cause?: Error): Outcome.Rejected {
   const code = wordOf(reason) ?? 'declined'
   const why = Object.hasOwn(DECLINES, code) ? DECLINES[code] : 'ask the issuer of the card'
   const detail = `The payment was declined: ${why}.`
-  return Outcome.rejected('verification-failed', { detail }, { cause: new Error(`card: ${code}`) })
+  return Outcome.rejected(
+    'verification-failed',
+    { detail },
+    { cause: cause ?? new Error(`card: ${code}`) },
+  )
 }
 
 /**
@@ -123,4 +128,16 @@ export function judgeError(
   return isRefused(cause) && isFirst
     ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause: tellable(cause) })
     : Outcome.indeterminate({ retryAfter: retryAfter ?? 2, cause: tellable(cause) })
+}
+
+/**
+ * Judges what `decrypt` threw in an enabler, the first time: nobody takes money by a token that they have not read. What is wrong
+ * with the enabler’s own key is mended there; what is wrong with the payload never is.
+ */
+export function judgeUnread(thrown: unknown): Outcome.Unsettled | Outcome.Rejected | undefined {
+  if (!isCardError(thrown)) return undefined
+  const { code } = thrown
+  const cause = tellable(thrown)
+  if (code.startsWith('key-')) return Outcome.unsettled({ retryAfter: 60, cause })
+  return declined(code.endsWith('-expired') ? code.replace('-', '_') : 'invalid_payload', cause)
 }

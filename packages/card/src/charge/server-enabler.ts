@@ -90,7 +90,8 @@ export interface ServerEnabler {
   readonly name: string
   /**
    * Charges once for an idempotency key, whatever is asked how often; an earlier answer is given again. Throws
-   * {@link EnablerError} `refused` when it certainly did nothing; any other throw means that nobody knows.
+   * {@link EnablerError} `refused` when it certainly did nothing, and lets the `CardError` of a `decrypt` through when the payload
+   * is no good; any other throw means that nobody knows.
    */
   charge(order: Order, options: { idempotencyKey: string; signal: AbortSignal }): Promise<Result>
   /**

@@ -13,7 +13,7 @@ import {
   type Note,
   type Presented,
 } from './attempt.js'
-import { judgeError, judgeResult } from './outcome.js'
+import { judgeError, judgeResult, judgeUnread } from './outcome.js'
 import type { Result, ServerEnabler } from './server-enabler.js'
 
 /**
@@ -68,6 +68,7 @@ async function take(
     const result = await enabler.charge(toOrder(presented, note), options)
     return judgeResult(result, toExpected(challenge, note))
   } catch (cause) {
-    return judgeError(cause, { isFirst })
+    const unread = isFirst ? judgeUnread(cause) : undefined
+    return unread ?? judgeError(cause, { isFirst })
   }
 }
