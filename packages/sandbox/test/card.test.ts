@@ -75,7 +75,8 @@ describe('the vault', () => {
       cardId: 'card_visa',
       challenge: challenge({ realm: '127.0.0.1', encryptionJwk: undefined, jwksUri, kid, ...more }),
     })
-    expect((await ask(at({}))).status).toBe(200)
+    for (const own of ['127.0.0.1', `127.0.0.1:${port}`, `http://127.0.0.1:${port}`])
+      expect((await ask(at({ realm: own }))).status).toBe(200)
     expect((await ask(at({ kid: 'other' }))).body).toEqual({ code: 'key_unknown' })
     expect((await ask(at({ realm: 'shop.example' }))).body).toEqual({ code: 'key_foreign' })
     for (const [realm, uri] of [
@@ -83,6 +84,8 @@ describe('the vault', () => {
       ['Weather API', jwksUri],
       ['shop.example', 'https://shop.example:8443/jwks'],
       ['shop.example', 'http://shop.example/jwks'],
+      ['http://shop.example', 'https://shop.example/jwks'],
+      ['http://shop.example', 'http://shop.example/jwks'],
       ['shop.example', 'jwks'],
     ])
       expect((await ask(at({ realm, jwksUri: uri }))).body).toEqual({ code: 'key_foreign' })

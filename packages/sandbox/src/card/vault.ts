@@ -137,11 +137,13 @@ async function findKey(asked: Asked): Promise<Readonly<Record<string, unknown>>>
   return found
 }
 
-/** https and the realm's own host and port; on this machine any port, where the realm names none. */
+/** https and the realm's own origin; on this machine either scheme, and any port where the realm names none. */
 function isOwn(jwksUri: string, realm: string): boolean {
   try {
-    const [uri, own] = [new URL(jwksUri), new URL(`https://${realm}`)]
-    if (!/^(?:127\.0\.0\.1|localhost)$/.test(uri.hostname)) return uri.origin === own.origin
+    const isWhole = /^https?:\/\//i.test(realm)
+    const [uri, own] = [new URL(jwksUri), new URL(isWhole ? realm : `https://${realm}`)]
+    if (!/^(?:127\.0\.0\.1|localhost)$/.test(uri.hostname))
+      return uri.protocol === 'https:' && uri.origin === own.origin
     return uri.hostname === own.hostname && (own.port === '' || uri.port === own.port)
   } catch {
     return false
