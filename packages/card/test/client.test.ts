@@ -361,6 +361,11 @@ describe('a client cannot be made', () => {
       () => httpEnabler({ url: 'vault', apiKey: 'k' }),
       /must be https/,
     ],
+    [
+      'with an enabler that nobody says where to find',
+      () => httpEnabler({ url: undefined as unknown as string, apiKey: 'k' }),
+      /must be https/,
+    ],
   ]
   test.each(cases)('%s', (_, make, message) => {
     expect(make).toThrow(message)

@@ -758,7 +758,7 @@ describe('what is said of a JWE that is refused', () => {
         (async () => {
           const { token, dynamicData } = plaintext()
           const text = JSON.stringify({ token, dynamicData: { ...dynamicData, ...change } })
-          checkTimely(readPlaintext(new TextEncoder().encode(text)))
+          checkTimely(readPlaintext(new TextEncoder().encode(text).buffer))
         })(),
       )
     const past = { dynamicDataExpiration: Math.floor(Date.now() / 1000) - 1 }

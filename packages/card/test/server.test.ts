@@ -179,6 +179,11 @@ describe('a server cannot be made [card-charge-010] [card-charge-016] [card-char
       /https/,
     ],
     [
+      'with an enabler that nobody says where to find',
+      () => httpEnabler({ url: undefined as unknown as string, apiKey: 'k' }),
+      /url must be https/,
+    ],
+    [
       'without a name for its payers',
       () => card.charge({ ...rest, merchantName: '' }),
       /merchantName/,

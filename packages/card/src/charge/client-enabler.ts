@@ -59,7 +59,7 @@ export interface ClientEnabler {
 export function httpEnabler(options: httpEnabler.Options): ClientEnabler {
   // Taken now: a client that replaces the platform's fetch must not pay for its own token.
   const { apiKey, timeout = 15_000, fetch = globalThis.fetch } = options
-  const url = options.url.replace(/\/+$/, '')
+  const url = String(options.url).replace(/\/+$/, '')
   if (!isSecure(url))
     throw new TypeError(
       'card/charge: the Client Enabler’s url must be https, or http on this machine.',

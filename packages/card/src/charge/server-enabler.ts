@@ -169,7 +169,7 @@ export const isRefused = (error: unknown): boolean =>
  */
 export function httpEnabler(options: httpEnabler.Options): Required<ServerEnabler> {
   const { apiKey, account, timeout = 20_000, fetch = globalThis.fetch } = options
-  const url = options.url.replace(/\/+$/, '')
+  const url = String(options.url).replace(/\/+$/, '')
   if (!isSecure(url))
     throw new TypeError(
       'card/charge: the Server Enabler’s url must be https, or http on this machine.',

@@ -51,7 +51,7 @@ function hasRepeats(tokens: readonly string[]): boolean {
 }
 
 /** Reads bytes as UTF-8, whole or not at all; a byte order mark is a character like any other. */
-export function readUtf8(bytes: Uint8Array): string | undefined {
+export function readUtf8(bytes: Uint8Array | ArrayBuffer): string | undefined {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {

@@ -55,7 +55,7 @@ const CRYPTOGRAM = /^[\w+/-]{3,1024}={0,2}$/
  * checkTimely(plaintext)
  * @see Card charge draft, Encrypted Payload Format
  */
-export function readPlaintext(bytes: Uint8Array): Plaintext {
+export function readPlaintext(bytes: Uint8Array | ArrayBuffer): Plaintext {
   const written = readJson(readUtf8(bytes) ?? '')
   if (!written || written.isSpaced || written.isRepeating)
     throw new CardError('plaintext-malformed')
