@@ -15,6 +15,7 @@ export type Header = {
   kid: string
   typ?: string
   cty?: string
+  iat?: number | string
 }
 
 /** What is known of a JWE from its outside. */
@@ -28,8 +29,11 @@ export type Outside = {
 const IV_BYTES = 12
 const TAG_BYTES = 16
 
-/** Beside the three of the draft, what says only what this is. Any other member is for another algorithm, or another key. */
-const KNOWN: ReadonlySet<string> = new Set(['alg', 'enc', 'kid', 'typ', 'cty'])
+/**
+ * Beside the three of the draft, what says only what this is and when it was made, as the card networks' own services write
+ * it. Any other member is for another algorithm, or another key.
+ */
+const KNOWN: ReadonlySet<string> = new Set(['alg', 'enc', 'kid', 'typ', 'cty', 'iat'])
 
 /**
  * Judges the outside of a JWE.
@@ -69,10 +73,12 @@ const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
 function isHeader(value: Record<string, unknown>): value is Record<string, unknown> & Header {
-  const { kid, typ, cty } = value
+  const { kid, typ, cty, iat = 0 } = value
   const isNamed = typeof kid === 'string' && kid !== '' && kid.length <= LONGEST_KID
   const isKnown = Object.keys(value).every((name) => KNOWN.has(name))
-  return isNamed && isKnown && isOfType(typ, ['jose', 'jwe']) && isOfType(cty, ['json'])
+  // RFC 7519, sections 4.1.6 and 5.3, has seconds; the networks' services write milliseconds too, and either as text.
+  const isMade = /^\d{1,13}$/.test(typeof iat === 'string' ? iat : JSON.stringify(iat))
+  return isNamed && isKnown && isMade && isOfType(typ, ['jose', 'jwe']) && isOfType(cty, ['json'])
 }
 
 /** RFC 7516, sections 4.1.11 and 4.1.12: a media type, in whatever case, which may leave out `application/`. */

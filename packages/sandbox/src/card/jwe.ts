@@ -90,18 +90,21 @@ export function open(
   }
 }
 
-/** The three members of the draft, each once, and what only says that this is a JWE, and of JSON. */
+type Header = Readonly<Record<string, unknown>>
+
+/** The three members of the draft, each once, and what only says that this is a JWE, of JSON, and when it was made. */
 function isHeader(bytes: Buffer, kid: string): boolean {
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    const { typ = 'JOSE', cty = 'json', ...rest } = JSON.parse(text) as Record<string, unknown>
+    const { typ = 'JOSE', cty = 'json', iat = 0, ...rest } = JSON.parse(text) as Header
     const wanted = { alg: 'RSA-OAEP-256', enc: 'A256GCM', kid }
     return (
       isEachOnce(text, JSON.parse(text)) &&
       Object.keys(rest).length === 3 &&
       Object.entries(wanted).every(([name, value]) => rest[name] === value) &&
       isType(typ, /^(?:application\/)?(?:jose|jwe)$/i) &&
-      isType(cty, /^(?:application\/)?json$/i)
+      isType(cty, /^(?:application\/)?json$/i) &&
+      isType(typeof iat === 'number' ? String(iat) : iat, /^\d{1,13}$/)
     )
   } catch {
     return false
