@@ -18,7 +18,7 @@ export const CODES = {
   'key-type': 'The key is not an RSA key.',
   'key-algorithm': 'The key is not for RSA-OAEP-256.',
   'key-use': 'The key is not for encryption.',
-  'key-id': 'The key has no kid.',
+  'key-id': 'The key has no kid, or one of more than 200 characters.',
   'key-private': 'The key has private parts.',
   'key-weak': 'The RSA key is weak: its modulus or its exponent is not one to encrypt with.',
   'key-certificate': 'The certificate is not of this key.',
