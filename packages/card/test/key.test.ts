@@ -59,7 +59,13 @@ function divisible(bytes: Buffer, prime: bigint): Buffer {
   return Buffer.from((value - (value % (2n * prime)) + prime).toString(16), 'hex')
 }
 
-const toBytes = (value: bigint): Buffer => Buffer.from(value.toString(16), 'hex')
+function toBytes(value: bigint): Buffer {
+  const hex = value.toString(16)
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex')
+}
+
+/** RFC 3526, of 2048 bits. */
+const knownPrime = BigInt(`0x${getDiffieHellman('modp14').getPrime('hex')}`)
 
 /** Of 1024 bits, the first three set: two make 2048. */
 const somePrime = nextPrime((7n << 1021n) + BigInt(`0x${randomBytes(120).toString('hex')}`))
@@ -166,6 +172,11 @@ const bad: [name: string, code: string, jwk: unknown][] = [
   ['an even modulus', 'key-weak', modulus(even)],
   ['a modulus that three divides', 'key-weak', modulus((bytes) => divisible(bytes, 3n))],
   ['a modulus that 997 divides', 'key-weak', modulus((bytes) => divisible(bytes, 997n))],
+  ...[1009n, 65_537n, 131_071n].map((prime): [string, string, unknown] => [
+    `a modulus of ${prime} and a large prime`,
+    'key-weak',
+    modulus(() => toBytes(knownPrime * prime)),
+  ]),
   ['a modulus of ones', 'key-weak', modulus((bytes) => Buffer.alloc(bytes.length, 0xff))],
   [
     'a modulus of one byte again and again',

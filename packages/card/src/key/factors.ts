@@ -4,14 +4,21 @@
  * @module
  */
 
-/** The primes below a thousand. */
-const PRIMES: readonly number[] = Array.from({ length: 998 }, (_, at) => at + 2).filter(
-  (number) => {
-    for (let divisor = 2; divisor * divisor <= number; divisor++)
-      if (number % divisor === 0) return false
-    return true
-  },
-)
+/** The primes below 2^17, so that 65537 is among them. */
+const PRIMES = primesBelow(2 ** 17)
+
+/** By Eratosthenes. */
+function primesBelow(end: number): readonly number[] {
+  const isComposite = new Uint8Array(end)
+  const primes: number[] = []
+  for (let number = 2; number < end; number++) {
+    if (isComposite[number]) continue
+    primes.push(number)
+    for (let multiple = number * number; multiple < end; multiple += number)
+      isComposite[multiple] = 1
+  }
+  return primes
+}
 
 /** Whether a number has a small factor, or its factors are known by the way they were made. */
 export function isFactored(value: bigint): boolean {
