@@ -176,6 +176,18 @@ describe('the server accepts', () => {
     await good(await open().present({ feeToken: undefined }))
   })
 
+  test.each(['did:key:z6MkpTHR8VNs', 'ann', ''])(
+    'the source %j, which names no account',
+    async (source) => {
+      await good(await open().present({}, { source }))
+    },
+  )
+
+  test('the sender’s address as its source', async () => {
+    const account = await local.chain.account()
+    await good(await open().present({}, { account, source: account.address.toLowerCase() }))
+  })
+
   test('the protocol nonce', async () => {
     const account = await local.chain.account()
     await good(await open().present({ nonceKey: 0n, nonce: 0 }, { account }))
@@ -310,6 +322,8 @@ describe('the server refuses', () => {
     await refuses(open().present({}, { source }), failed, /another account/)
     const elsewhere = `did:pkh:eip155:1:${local.payer.address}`
     await refuses(open().present({}, { source: elsewhere }), failed, /another account/)
+    const bare = local.shop.address.toLowerCase()
+    await refuses(open().present({}, { source: bare }), failed, /another account/)
   })
 
   test('a transaction that waits for a sponsor', async () => {

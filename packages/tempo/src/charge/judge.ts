@@ -4,7 +4,7 @@
  * @module
  */
 import { Expires, Outcome, type Errors } from '@polyrail/core'
-import { isAddressEqual } from 'viem'
+import { isAddress, isAddressEqual } from 'viem'
 import type { Address } from '../constants.js'
 import type { Receipt } from '../network.js'
 import { bindingOf } from './attribution.js'
@@ -166,12 +166,20 @@ const endOf = ({ expires = '' }: Asked): number => Expires.parse(expires) ?? Inf
 const takes = ({ methodDetails }: Request, mode: Mode): boolean =>
   methodDetails?.supportedModes?.includes(mode) ?? true
 
-function judgePayer(sender: Address, { request, source }: Asked): Outcome.Rejected | undefined {
-  if (isAddressEqual(sender, request.recipient))
+function judgePayer(sender: Address, asked: Asked): Outcome.Rejected | undefined {
+  if (isAddressEqual(sender, asked.request.recipient))
     return refuse('The payer and the recipient are the same account.')
-  if (source !== undefined && source.toLowerCase() !== identify(request, sender).toLowerCase())
+  if (!isNamed(asked, sender))
     return refuse('The source names another account than the one that pays.')
   return undefined
+}
+
+/** Whether a credential names who pays, or no account: a source in another form than the draft recommends tells nothing. */
+function isNamed({ source = '', request }: Asked, sender: Address): boolean {
+  const named = (
+    isAddress(source, { strict: false }) ? identify(request, source) : source
+  ).toLowerCase()
+  return !named.startsWith('did:pkh:') || named === identify(request, sender).toLowerCase()
 }
 
 /** `did:pkh` on this chain. Draft, Credential Structure. */
