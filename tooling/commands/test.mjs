@@ -44,7 +44,9 @@ async function unitTests(total) {
   mkdirSync(results, { recursive: true })
   rmSync(report, { force: true })
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const clean = await step('tests (vitest)', ['vitest', 'run', ...reporters])
+  // A busy machine is slow, and what hangs ends all the same.
+  const patience = '--testTimeout=30000'
+  const clean = await step('tests (vitest)', ['vitest', 'run', patience, ...reporters])
   const { passed, failed, skipped } = summary()
   total.passed += passed
   total.failed += failed
