@@ -142,6 +142,29 @@ describe('a capture whose answer is lost', () => {
     expect([answer.status, captured()]).toEqual([200, 1])
   })
 
+  test('is told at once by an enabler that throws before it promises anything', async () => {
+    const enabler = acquirer(local)
+    let done: Promise<unknown> | undefined
+    const capture: ServerEnabler['capture'] = (...asked) => {
+      done = enabler.capture(...asked)
+      throw new Error('closed')
+    }
+    const lookup: ServerEnabler['lookup'] = async (...asked) => {
+      await done
+      return enabler.lookup(...asked)
+    }
+    const { answer } = await buy(local, open({ enabler: { ...enabler, capture, lookup } }))
+    expect([answer.status, captured()]).toEqual([200, 1])
+  })
+
+  test('is told of with a cause, even if the enabler throws nothing', async () => {
+    const shop = open({ enabler: { ...acquirer(local), capture: () => Promise.reject() } })
+    const { answer } = await buy(local, shop)
+    expect([answer.status, captured()]).toEqual([503, 0])
+    const [unknown] = shop.told.filter(({ name }) => name === 'indeterminate')
+    expect(String(unknown?.cause)).toMatch(/threw what is no error/)
+  })
+
   test('is not taken for made when the charge is still authorized', async () => {
     using _ = local.fault({ call: CAPTURE, fail: { status: 422 }, times: 1 })
     const shop = open()

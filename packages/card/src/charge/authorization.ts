@@ -25,14 +25,16 @@ async function change(
   const note = attempt as Note
   const elsewhere = judgeEnabler(note, enabler)
   if (elsewhere) return elsewhere
-  let refusal: unknown
+  const asked = { signal }
+  // A throw before there is a promise is a throw all the same.
+  const ask = async () => enabler[what]?.(challenge.id, asked)
+  const judge = (stands: unknown) => judgeResult(stands, toExpected(challenge, note))
+  const findOut = async (refusal: unknown) => {
+    const found = judge(await enabler.lookup(challenge.id, asked))
+    return found.status === 'authorized' ? unknown(refusal) : found
+  }
   try {
-    const stands = await enabler[what]?.(challenge.id, { signal }).catch((cause: unknown) => {
-      refusal = cause
-      return enabler.lookup(challenge.id, { signal })
-    })
-    const outcome = judgeResult(stands, toExpected(challenge, note))
-    return outcome.status === 'authorized' && refusal !== undefined ? unknown(refusal) : outcome
+    return await ask().then(judge, findOut)
   } catch (cause) {
     return unknown(cause)
   }

@@ -27,7 +27,7 @@ export function judgeResult(answer: unknown, expected: Expected): Outcome.Outcom
   const result = (answer ?? {}) as Readonly<Record<string, unknown>>
   const { status, idempotencyKey, reason, retryAfter } = result
   const { challengeId } = expected
-  if (idempotencyKey !== challengeId) return unclear('is of another payment')
+  if (idempotencyKey !== challengeId) return unclear('has not the idempotencyKey of this payment')
   switch (status) {
     case 'approved':
     case 'authorized':

@@ -36,7 +36,8 @@ function judgeRefund(
 ): Answer {
   const result = (answer ?? {}) as Readonly<Record<string, unknown>>
   const { status, idempotencyKey, reference, amount, left, reason, retryAfter } = result
-  if (idempotencyKey !== expected.idempotencyKey) return unclear('is of another refund')
+  if (idempotencyKey !== expected.idempotencyKey)
+    return unclear('has not the idempotencyKey of this refund')
   if (status === 'declined') return refused(reason)
   if (status === 'pending') return Outcome.indeterminate({ retryAfter: secondsOf(retryAfter) ?? 5 })
   if (status !== 'refunded') return unclear('has no status that is known')
