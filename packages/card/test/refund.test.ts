@@ -116,6 +116,53 @@ describe('a refund', () => {
   })
 })
 
+describe('at another account than the one that was paid', () => {
+  const other = (): ServerEnabler => ({
+    ...acquirer(local),
+    name: 'another',
+    refund: async (_, { idempotencyKey }) => ({
+      status: 'declined',
+      idempotencyKey,
+      reason: 'charge_not_found',
+    }),
+  })
+
+  test('nothing is asked for', async () => {
+    const store = Store.memory()
+    const { shop, receipt } = await sell({ store })
+    const { mpp } = openShop(local, { store, enabler: other() })
+    const failure = await failureOf(mpp.refund(receipt))
+    expect(failure).toMatchObject({ code: 'settlement-unavailable' })
+    expect(String((failure as Error).cause)).toMatch(/begun at http:.*, which is not/)
+    expect(await shop.mpp.refund(receipt)).toMatchObject({ left: 0n })
+  })
+
+  test('a refund that nobody knows of is not taken for refused, nor is its page given away', async () => {
+    const store = Store.memory()
+    const broken = openShop(local, { store, breaks: () => true })
+    const { authorization, challenge } = await buy(local, broken)
+    const reference = local.charges.at(-1)?.reference ?? ''
+    const receipt = { method: 'card', reference, challengeId: challenge.id }
+    using _ = local.fault({ call: REFUND, fail: 'drop', executed: true, times: 1 })
+    expect(await codeOf(broken.mpp.refund(receipt))).toBe('payment-indeterminate')
+    const moved = openShop(local, { store, enabler: other() })
+    expect(await codeOf(moved.mpp.refund(receipt))).toBe('payment-indeterminate')
+    expect([(await moved.ask(authorization)).status, moved.served()]).toEqual([409, 0])
+    expect(await broken.mpp.refund(receipt)).toMatchObject({ amount: 50n, left: 0n })
+  })
+
+  test('nor when the payment is too long ago for the store to know', async () => {
+    const { receipt } = await sell()
+    const store = Store.memory()
+    const { mpp } = openShop(local, { store })
+    using _ = local.fault({ call: REFUND, fail: 'drop', executed: true, times: 1 })
+    expect(await codeOf(mpp.refund(receipt))).toBe('payment-indeterminate')
+    const moved = openShop(local, { store, enabler: other() })
+    expect(await codeOf(moved.mpp.refund(receipt))).toBe('payment-indeterminate')
+    expect(await mpp.refund(receipt)).toMatchObject({ amount: 50n, left: 0n })
+  })
+})
+
 describe('what is refused', () => {
   test('a payment that is not what the receipt says', async () => {
     const { shop, receipt, refunded } = await sell()

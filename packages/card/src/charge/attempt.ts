@@ -38,9 +38,9 @@ export async function begin(
   return noted as Note
 }
 
-/** The attempt that was noted, if any was begun. */
-export const recall = async ({ challenge, store }: Presented): Promise<Note | undefined> =>
-  (await store.get(keyOf(challenge.id))) as Note | undefined
+/** The attempt that was noted for a challenge, if any was begun and it is not too long ago. */
+export const recall = async (id: string, store: Presented['store']): Promise<Note | undefined> =>
+  (await store.get(keyOf(id))) as Note | undefined
 
 const keyOf = (id: string): string => `attempt:${id}`
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { Errors, Outcome, type Refund } from '@polyrail/core'
+import { judgeEnabler, recall } from './attempt.js'
 import { hash } from './hash.js'
 import { isReference, judgeError, secondsOf, unclear, wordOf } from './outcome.js'
 import type { RefundOrder, ServerEnabler } from './server-enabler.js'
@@ -12,7 +13,12 @@ type Answer = Refund.Refund | Outcome.Unmoved
 
 /** Asks the enabler to give money back, or to tell again of the refund that it made. */
 export async function refund(enabler: ServerEnabler, asked: Refund.Asked): Promise<Answer> {
-  const { payment, amount, id, isRepeated, signal } = asked
+  const { payment, amount, id, isRepeated, signal, store } = asked
+  const note = await recall(payment.challengeId, store)
+  const elsewhere = note && judgeEnabler(note, enabler)
+  if (elsewhere) return isRepeated ? elsewhere : { ...elsewhere, status: 'unsettled' }
+  // Past the life of the note nobody can tell an account that made the refund from one that never had the charge.
+  const isSure = !isRepeated || note !== undefined
   const idempotencyKey = await hash([payment.challengeId, id].join('\n'))
   const order: RefundOrder = {
     charge: payment.challengeId,
@@ -21,7 +27,7 @@ export async function refund(enabler: ServerEnabler, asked: Refund.Asked): Promi
   }
   try {
     const result = await enabler.refund?.(order, { idempotencyKey, signal })
-    return judgeRefund(result, { idempotencyKey, amount })
+    return judgeRefund(result, { idempotencyKey, amount, isSure })
   } catch (cause) {
     return judgeError(cause, { isFirst: !isRepeated })
   }
@@ -29,18 +35,32 @@ export async function refund(enabler: ServerEnabler, asked: Refund.Asked): Promi
 
 const AMOUNT = /^(?:0|[1-9]\d{0,17})$/
 
-/** A refund counts only if it is this one, to the cent. */
-function judgeRefund(
-  answer: unknown,
-  expected: { idempotencyKey: string; amount: bigint | undefined },
-): Answer {
+type Expected = { idempotencyKey: string; amount: bigint | undefined; isSure: boolean }
+
+function judgeRefund(answer: unknown, expected: Expected): Answer {
   const result = (answer ?? {}) as Readonly<Record<string, unknown>>
-  const { status, idempotencyKey, reference, amount, left, reason, retryAfter } = result
+  const { status, idempotencyKey, reason, retryAfter } = result
   if (idempotencyKey !== expected.idempotencyKey)
     return unclear('has not the idempotencyKey of this refund')
-  if (status === 'declined') return refused(reason)
-  if (status === 'pending') return Outcome.indeterminate({ retryAfter: secondsOf(retryAfter) ?? 5 })
-  if (status !== 'refunded') return unclear('has no status that is known')
+  switch (status) {
+    case 'refunded':
+      return judgeMade(result, expected)
+    case 'declined':
+      return reason === 'charge_not_found' && !expected.isSure
+        ? unclear('knows nothing of a charge that may have been given back')
+        : refused(reason)
+    case 'pending':
+      return Outcome.indeterminate({ retryAfter: secondsOf(retryAfter) ?? 5 })
+    default:
+      return unclear('has no status that is known')
+  }
+}
+
+/** A refund counts only if it is this one, to the cent. */
+function judgeMade(
+  { reference, amount, left }: Readonly<Record<string, unknown>>,
+  expected: Expected,
+): Answer {
   if (!isReference(reference)) return unclear('has no reference')
   if (!isAmount(amount) || !isAmount(left)) return unclear('has no amount')
   const refunded: Refund.Refund = { reference, amount: BigInt(amount), left: BigInt(left) }

@@ -40,8 +40,8 @@ export async function reconcile(
   enabler: ServerEnabler,
   presented: Presented,
 ): Promise<Outcome.Outcome> {
-  const { challenge, signal } = presented
-  const note = await recall(presented)
+  const { challenge, signal, store } = presented
+  const note = await recall(challenge.id, store)
   // Whoever finds no note knows that nobody was asked.
   if (!note) return Outcome.unsettled({ retryAfter: 1 })
   const elsewhere = judgeEnabler(note, enabler)
