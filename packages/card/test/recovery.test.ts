@@ -4,7 +4,7 @@
  * @module
  */
 import { Store } from '@polyrail/core/server'
-import { httpEnabler } from '@polyrail/card/server'
+import { httpEnabler, type ServerEnabler } from '@polyrail/card/server'
 import { LocalCards } from '@polyrail/sandbox/card'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
@@ -34,6 +34,46 @@ async function expectUnknown(answer: Response, code = 'payment-indeterminate') {
   expect(answer.headers.has('payment-receipt')).toBe(false)
   expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
 }
+
+describe('a PSP that says when to come again is heard', () => {
+  const pauseAfter = async (more: {
+    status: number
+    headers?: Record<string, string>
+    body?: unknown
+  }) => {
+    using _ = local.fault({ call: CHARGE, fail: more, times: 1 })
+    const { answer } = await buy(local, openShop(local))
+    await expectUnknown(answer)
+    return Number(answer.headers.get('retry-after'))
+  }
+
+  test('in seconds, or by a date, and an hour at most is waited for', async () => {
+    const after = (value: string) => pauseAfter({ status: 429, headers: { 'retry-after': value } })
+    expect(await after('7')).toBe(7)
+    expect(await after('86400')).toBe(3600)
+    const byDate = await after(new Date(Date.now() + 600_000).toUTCString())
+    expect(byDate).toBeGreaterThan(500)
+    expect(byDate).toBeLessThanOrEqual(600)
+    expect(await after('soon')).toBe(2)
+  })
+
+  test('with what is pending', async () => {
+    const enabler = acquirer(local)
+    for (const [retryAfter, seconds] of [
+      [1.5, 2],
+      [86_400, 3600],
+      [-1, 5],
+    ]) {
+      const charge: ServerEnabler['charge'] = async (_, { idempotencyKey }) => ({
+        status: 'pending',
+        idempotencyKey,
+        retryAfter: retryAfter as number,
+      })
+      const { answer } = await buy(local, openShop(local, { enabler: { ...enabler, charge } }))
+      expect(answer.headers.get('retry-after')).toBe(String(seconds))
+    }
+  })
+})
 
 const lost: LocalCards.CardFault = { call: CHARGE, fail: 'drop', executed: true, times: 1 }
 

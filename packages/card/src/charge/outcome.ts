@@ -79,8 +79,9 @@ export const unclear = (what: string): Outcome.Indeterminate =>
     cause: new Error(`The Server Enabler’s answer ${what}.`),
   })
 
+/** Seconds until asking again makes sense: an hour at most, however long an enabler wants to be left alone. */
 export const secondsOf = (value: unknown): number | undefined =>
-  typeof value === 'number' && value >= 0 && value <= 3600 ? value : undefined
+  typeof value === 'number' && value >= 0 ? Math.min(value, 3600) : undefined
 
 /** What a payer may read of why a card was declined. Networks advise to say no more of the rest. */
 const DECLINES: Readonly<Record<string, string>> = {

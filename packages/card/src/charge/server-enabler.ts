@@ -233,9 +233,14 @@ const REFUSED: ReadonlySet<number> = new Set([400, 401, 403, 404, 405, 413, 415]
 function read<result>({ status, headers, body }: Answered): result {
   const isAnswer = typeof body === 'object' && body !== null && 'status' in body
   if (status >= 200 && status < 300 && isAnswer) return body as result
-  const after = Number(headers.get('retry-after') ?? Number.NaN)
   throw new EnablerError(REFUSED.has(status) ? 'refused' : 'unknown', {
     status,
-    retryAfter: after >= 0 && after <= 3600 ? after : undefined,
+    retryAfter: readPause(headers.get('retry-after') ?? ''),
   })
+}
+
+/** RFC 9110, section 10.2.3: seconds, or a date. */
+function readPause(after: string): number | undefined {
+  const seconds = /^\d+$/.test(after) ? Number(after) : (Date.parse(after) - Date.now()) / 1000
+  return Number.isNaN(seconds) ? undefined : Math.max(0, Math.ceil(seconds))
 }
