@@ -217,6 +217,18 @@ describe('gives no page away', () => {
     expect(answer.headers.has('payment-receipt')).toBe(false)
   })
 
+  test.each([undefined, '', 'visa 1', 'ü', 'x'.repeat(201)])(
+    'nor takes money that no receipt could be given for: %j',
+    async (reference) => {
+      const enabler = acquirer(local)
+      const charge: ServerEnabler['charge'] = async (...asked) =>
+        ({ ...whole(await enabler.charge(...asked)), reference }) as Result
+      const shop = open({ enabler: { ...enabler, charge } })
+      const { answer } = await buy(local, shop)
+      expect([answer.status, captured(), shop.served()]).toEqual([503, 0, 0])
+    },
+  )
+
   test('a PSP that is not the one that authorised', async () => {
     const store = Store.memory()
     using _ = local.fault({ call: CHARGE, fail: 'drop', executed: true, times: 1 })

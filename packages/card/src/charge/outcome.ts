@@ -50,8 +50,9 @@ function judgeApproval(
   if (attempt !== note.attempt) return usedElsewhere()
   if (amount !== expected.amount || currency !== expected.currency)
     return unclear('approves another amount')
+  // Also before the money is captured: without one there is no receipt to give for it.
+  if (!isReference(reference)) return unclear('has no reference that can stand in a receipt')
   if (status === 'authorized') return Outcome.authorized({ attempt: note })
-  if (!isReference(reference)) return unclear('has no reference')
   const isTime = typeof timestamp === 'string' && RFC3339.test(timestamp)
   return Outcome.settled({
     reference,
