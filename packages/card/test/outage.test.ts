@@ -7,9 +7,9 @@
  * @module
  */
 import { Store } from '@polyrail/core/server'
-import type { ServerEnabler } from '@polyrail/card/server'
+import type { Result, ServerEnabler } from '@polyrail/card/server'
 import { LocalCards } from '@polyrail/sandbox/card'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { acquirer, challengeIn, issue, openShop, problemOf, write, type Shop } from './shop.js'
 
 const PAYMENTS = Number(process.env['OUTAGE_RUNS'] ?? 1000)
@@ -72,23 +72,32 @@ async function outcomeOf(answer: Response): Promise<'page' | 'refusal' | 'unknow
 
 /** An issuer decides in the end. */
 function decide(local: LocalCards.Sandbox, id: string): void {
-  const waiting = local.charges.find(({ key, status }) => key === id && status === 'pending')
-  if (waiting) local.complete(id)
+  const waiting = local.charges.find(({ key, status }) => idOf(key) === id && status === 'pending')
+  if (waiting) local.complete(waiting.key)
 }
+
+/** The challenge that a charge is for, whatever a server has put behind it in the key. */
+const idOf = (key: string): string => key.split('~')[0] ?? key
 
 type Visit = Awaited<ReturnType<typeof visit>>
 
 /** What must be so after any run. */
 function judge(local: LocalCards.Sandbox, visits: readonly Visit[], shops: readonly Shop[]) {
-  const paidFor = new Map(local.charges.map(({ key, captured }) => [key, captured]))
+  const paidFor = new Map<string, bigint>()
+  for (const { key, captured } of local.charges) {
+    const id = idOf(key)
+    paidFor.set(id, (paidFor.get(id) ?? 0n) + captured)
+  }
   const wrong = visits.filter(
     ({ id, pages, amount }) => (paidFor.get(id) ?? 0n) !== BigInt(pages) * amount,
   )
-  expect(wrong).toEqual([])
+  expect(wrong, 'captured is not what was delivered').toEqual([])
   const delivered = visits.reduce((sum, { pages, amount }) => sum + BigInt(pages) * amount, 0n)
   const pages = visits.reduce((all, visit) => all + visit.pages, 0)
   const { sum, count } = local.captured['usd'] ?? { sum: 0n, count: 0 }
   expect([sum, count]).toEqual([delivered, pages])
+  const held = local.charges.filter(({ status }) => status === 'authorized')
+  expect(held, 'money is held for nobody').toEqual([])
   expect(visits.filter((visit) => visit.pages + visit.refusals !== 1)).toEqual([])
   const made = shops.reduce((all, shop) => all + shop.served(), 0)
   return { pages, made, sum, count }
@@ -106,14 +115,14 @@ function openAll(
   return ['0.50', '1.23'].map((amount) => [open(amount), open(amount)] as const)
 }
 
+/** What the servers of a run pay by. */
+type Enable = (local: LocalCards.Sandbox) => ServerEnabler
+
 /** One visitor after another: the same seed then strikes the same calls. */
 async function run(
   seed: number,
   payments: number,
-  {
-    way = 'before',
-    enable = acquirer,
-  }: { way?: Way; enable?: (local: LocalCards.Sandbox) => ServerEnabler } = {},
+  { way = 'before', enable = acquirer }: { way?: Way; enable?: Enable } = {},
 ) {
   await using local = await LocalCards.start({ quiet: true })
   const happens = openTrouble(seed)
@@ -180,20 +189,70 @@ test(`100 payments at an acquirer that leaves calls without an answer (seed ${SE
   expect(chaos.hits).toBeGreaterThan(5)
 }, 120_000)
 
-test(`the same run catches a server that charges under a new key each time (seed ${SEED})`, async () => {
-  const careless = (local: LocalCards.Sandbox): ServerEnabler => {
-    const { name, charge } = acquirer(local)
-    return {
-      name,
-      async charge(order, { idempotencyKey, signal }) {
-        const result = await charge(order, { idempotencyKey: crypto.randomUUID(), signal })
-        return { ...result, idempotencyKey }
-      },
-      lookup: async () => undefined,
+describe(`the same run catches (seed ${SEED})`, () => {
+  const MANY = 300
+  const catches = (way: Way, enable: Enable) =>
+    expect(run(SEED, MANY, { way, enable })).rejects.toThrow(
+      /captured is not what was delivered|money is held/,
+    )
+
+  /** A server that never looks a charge up, and has a key of its own for each time that it charges. */
+  const charging =
+    (keyOf: (id: string, times: number) => string): Enable =>
+    (local) => {
+      const { name, charge } = acquirer(local)
+      const times = new Map<string, number>()
+      return {
+        name,
+        async charge(order, { idempotencyKey: id, signal }) {
+          times.set(id, (times.get(id) ?? 0) + 1)
+          const idempotencyKey = keyOf(id, times.get(id) ?? 1)
+          return { ...(await charge(order, { idempotencyKey, signal })), idempotencyKey: id }
+        },
+        lookup: async () => undefined,
+      }
     }
-  }
-  await expect(run(SEED, 100, { enable: careless })).rejects.toThrow(/expected|AssertionError/)
-}, 120_000)
+
+  test('a server that charges under a new key each time, and not one that keeps to its own', async () => {
+    await catches(
+      'before',
+      charging((id, times) => `${id}~${times}`),
+    )
+    const { pages } = await run(SEED, MANY, { enable: charging((id) => `${id}~1`) })
+    expect(pages).toBeGreaterThan(MANY / 2)
+  }, 120_000)
+
+  test.each<[string, (enabler: Required<ServerEnabler>) => Partial<ServerEnabler>]>([
+    [
+      'forgets to capture',
+      ({ lookup }) => ({
+        capture: async (...asked) =>
+          ({ ...(await lookup(...asked)), status: 'approved' }) as Result,
+      }),
+    ],
+    [
+      'forgets to cancel',
+      () => ({
+        cancel: async (idempotencyKey) => ({ status: 'declined', idempotencyKey }),
+      }),
+    ],
+    [
+      'captures what it was to cancel',
+      ({ capture }) => ({
+        async cancel(idempotencyKey, options) {
+          await capture(idempotencyKey, options)
+          return { status: 'declined', idempotencyKey }
+        },
+      }),
+    ],
+  ])(
+    'a server that %s',
+    async (_, spoil) => {
+      await catches('after', (local) => ({ ...acquirer(local), ...spoil(acquirer(local)) }))
+    },
+    120_000,
+  )
+})
 
 /** Says whether something goes wrong, the same each time for a seed: a linear congruential generator. */
 function openTrouble(seed: number): () => boolean {
