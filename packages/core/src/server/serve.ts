@@ -4,7 +4,7 @@
  * @module
  */
 import type * as Errors from '../Errors.js'
-import type { Settled } from '../Outcome.js'
+import type { Indeterminate, Outcome, Settled, Unsettled } from '../Outcome.js'
 import type { Receipt } from '../Receipt.js'
 import { giveBack } from './allowance.js'
 import { noteAnswer } from './bounds.js'
@@ -175,14 +175,26 @@ async function proceed(
 /** Whatever becomes of it, the application's own answer goes out. */
 async function letGo(held: Authorization, inbound: Inbound, cause: unknown): Promise<void> {
   const { bound } = held
+  const { method, url } = inbound
   const { events } = bound.offer.kernel
+  const tell = (thrown: unknown) => events.emit('error', () => ({ method, url, cause: thrown }))
   try {
     const outcome = await cancel(held)
-    events.emit('canceled', () => ({ ...describe(bound, inbound), outcome, cause }))
+    if (isFailure(outcome)) tell(outcome.cause)
+    events.emit('canceled', () => ({
+      ...describe(bound, inbound),
+      outcome: outcome.status,
+      cause,
+    }))
   } catch (thrown) {
-    events.emit('error', () => ({ method: inbound.method, url: inbound.url, cause: thrown }))
+    tell(thrown)
   }
 }
+
+/** Whether money may still be set aside, for a reason of the rail's; the other event has the application's. */
+const isFailure = (outcome: Outcome): outcome is Indeterminate | Unsettled =>
+  (outcome.status === 'indeterminate' || outcome.status === 'unsettled') &&
+  outcome.cause !== undefined
 
 function judgeAndClaim(
   bound: Bound,

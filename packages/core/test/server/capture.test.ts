@@ -146,9 +146,13 @@ describe('a page that fails', () => {
       () => new Promise<never>(() => undefined),
     ]) {
       const { mpp } = shop({ cancel }, { deadlines })
+      const causes: string[] = []
+      mpp.on('error', ({ cause }) => void causes.push(String(cause)))
       const route = mpp.charge(later)(() => new Response('broken', { status: 503 }))
       const { response } = await buy(route)
       expect([response.status, await response.text()]).toEqual([503, 'broken'])
+      // Its money is still set aside: somebody has to know why.
+      expect(causes).toEqual([expect.stringMatching(/^Error: no$|No answer within/)])
     }
   })
 })

@@ -34,14 +34,14 @@ export async function capture(held: Authorization, answer?: Answer): Promise<Set
 }
 
 /** Lets the money go. It may be found to have been taken: then the answer is owed. */
-export async function cancel(held: Authorization): Promise<Outcome['status']> {
+export async function cancel(held: Authorization): Promise<Outcome> {
   const { bound, lease } = held
-  if (!(await renew(lease))) return 'indeterminate'
+  if (!(await renew(lease))) return { status: 'indeterminate' }
   const outcome = await ask(held, 'cancel')
   await record(bound, lease, outcome)
   if (outcome.status === 'settled') await advance(lease, owed(lease.record))
   if (outcome.status === 'authorized') await hold(lease, 0)
-  return outcome.status
+  return outcome
 }
 
 /** A throw says nothing of the money. */
