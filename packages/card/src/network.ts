@@ -113,6 +113,21 @@ export function isSecure(url: string): boolean {
   }
 }
 
+/**
+ * The URL that an enabler's paths are put behind, in its one spelling.
+ *
+ * @param whose - For the message.
+ * @throws TypeError for one that is not secure, or that has a query or a fragment, in which the paths would end up.
+ */
+export function readBase(url: unknown, whose: string): string {
+  const text = String(url)
+  if (!isSecure(text))
+    throw new TypeError(`card/charge: the ${whose}’s url must be https, or http on this machine.`)
+  if (/[?#]/.test(text))
+    throw new TypeError(`card/charge: the ${whose}’s url must have no query and no fragment.`)
+  return new URL(text).href.replace(/\/+$/, '')
+}
+
 /** Whether a host name, as `URL` writes it, is this machine. */
 export const isLoopback = (host: string): boolean =>
   /^(?:127\.\d+\.\d+\.\d+|\[::1\]|(?:.+\.)?localhost)\.?$/.test(host)

@@ -362,6 +362,11 @@ describe('a client cannot be made', () => {
       /must be https/,
     ],
     [
+      'with an enabler whose paths would end up in a fragment',
+      () => httpEnabler({ url: 'https://vault.example/v1#eu', apiKey: 'k' }),
+      /no fragment/,
+    ],
+    [
       'with an enabler that nobody says where to find',
       () => httpEnabler({ url: undefined as unknown as string, apiKey: 'k' }),
       /must be https/,

@@ -184,6 +184,11 @@ describe('a server cannot be made [card-charge-010] [card-charge-016] [card-char
       /url must be https/,
     ],
     [
+      'with an enabler whose paths would end up in a query',
+      () => httpEnabler({ url: 'https://psp.example/v1?tenant=1', apiKey: 'k' }),
+      /no query/,
+    ],
+    [
       'without a name for its payers',
       () => card.charge({ ...rest, merchantName: '' }),
       /merchantName/,
@@ -761,4 +766,15 @@ test('over plain http nothing is offered, but on this machine [card-charge-088]'
   expect([refused.status, (await problemOf(refused)).code]).toEqual([403, 'insecure-transport'])
   expect(refused.headers.has('www-authenticate')).toBe(false)
   expect((await page(new Request('http://127.0.0.1/page'))).status).toBe(402)
+})
+
+test('an enabler has one name, however its url is spelt: what was begun at it is found again', () => {
+  const names = [
+    'https://psp.example/v1',
+    'https://PSP.example:443/v1/',
+    ' https://psp.example/v1\n',
+  ]
+  for (const url of names) expect(httpEnabler({ url, apiKey: 'k' }).name).toBe(names[0])
+  const account = httpEnabler({ url: 'https://psp.example', apiKey: 'k', account: 'shop' }).name
+  expect(account).toBe('https://psp.example#shop')
 })

@@ -4,7 +4,7 @@
  * @module
  */
 import { Errors } from '@polyrail/core'
-import { exchange, isSecure, type Fetch } from '../network.js'
+import { exchange, readBase, type Fetch } from '../network.js'
 import type { PublicKey } from '../key/check.js'
 
 /** What a Client Enabler is told of a challenge: the draft’s names. */
@@ -50,7 +50,7 @@ export interface ClientEnabler {
  * @param options.url - https, or http on this machine.
  * @param options.apiKey - Sent as a Bearer token: a secret.
  * @param options.timeout - Milliseconds (15,000).
- * @throws TypeError for a URL that is not secure.
+ * @throws TypeError for a URL that is not secure, or has a query or a fragment.
  * @example
  * const enabler = httpEnabler({ url: 'https://api.vault.example/v1', apiKey })
  * const mpp = Mpp.create({ methods: [card({ enabler, cardId: 'card_1' })], policy: { max: '5.00' } })
@@ -59,11 +59,7 @@ export interface ClientEnabler {
 export function httpEnabler(options: httpEnabler.Options): ClientEnabler {
   // Taken now: a client that replaces the platform's fetch must not pay for its own token.
   const { apiKey, timeout = 15_000, fetch = globalThis.fetch } = options
-  const url = String(options.url).replace(/\/+$/, '')
-  if (!isSecure(url))
-    throw new TypeError(
-      'card/charge: the Client Enabler’s url must be https, or http on this machine.',
-    )
+  const url = readBase(options.url, 'Client Enabler')
   return {
     async createToken({ cardId, challenge, signal }) {
       const { status, body } = await exchange({

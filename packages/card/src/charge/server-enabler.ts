@@ -5,7 +5,7 @@
  */
 import {
   exchange,
-  isSecure,
+  readBase,
   NetworkError,
   type Answered,
   type Asked,
@@ -162,18 +162,14 @@ export const isRefused = (error: unknown): boolean =>
  * @param options.apiKey - Sent as a Bearer token: a secret.
  * @param options.account - Names the account that is paid, where one URL serves several.
  * @param options.timeout - Milliseconds for one call (20,000): less than the server’s `deadlines.settle`.
- * @throws TypeError for a URL that is not secure.
+ * @throws TypeError for a URL that is not secure, or has a query or a fragment.
  * @example
  * const enabler = httpEnabler({ url: 'https://api.psp.example/v1', apiKey: process.env.PSP_KEY })
  * @see Card charge draft, Settlement Procedure
  */
 export function httpEnabler(options: httpEnabler.Options): Required<ServerEnabler> {
   const { apiKey, account, timeout = 20_000, fetch = globalThis.fetch } = options
-  const url = String(options.url).replace(/\/+$/, '')
-  if (!isSecure(url))
-    throw new TypeError(
-      'card/charge: the Server Enabler’s url must be https, or http on this machine.',
-    )
+  const url = readBase(options.url, 'Server Enabler')
   const ask = async (path: string, asked: Partial<Asked>): Promise<Answered> => {
     const headers = { authorization: `Bearer ${apiKey}`, ...asked.headers }
     try {
