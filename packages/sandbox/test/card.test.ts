@@ -333,6 +333,8 @@ describe('the acquirer', () => {
     ],
     ['a currency in capitals', { currency: 'USD' }, 400, 'invalid_request'],
     ['no payload', { payload: undefined }, 400, 'invalid_request'],
+    ['a capture that is a word', { capture: 'false' }, 400, 'invalid_request'],
+    ['an attempt that is a number', { attempt: 7 }, 400, 'invalid_request'],
     ['another merchant', { recipient: 'merch_other' }, 403, 'recipient_unknown'],
   ])('refuses an order with %s, and keeps nothing of it', async (_, change, status, code) => {
     const key = crypto.randomUUID()

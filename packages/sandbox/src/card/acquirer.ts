@@ -158,6 +158,8 @@ function readOrder(world: World, body: unknown): Order {
     [order.merchantName, order.kid, payload?.encryptedPayload, payload?.network].every(
       (text) => typeof text === 'string',
     ) &&
+    ['string', 'undefined'].includes(typeof order.attempt) &&
+    ['boolean', 'undefined'].includes(typeof order.capture) &&
     Array.isArray(acceptedNetworks)
   if (!isWhole) throw new Refusal(400, 'invalid_request')
   if (recipient !== undefined && recipient !== world.recipient)
