@@ -235,8 +235,13 @@ describe('a recorded payment', () => {
 })
 
 describe('a server that dies', () => {
+  afterEach(() => vi.restoreAllMocks())
+
   /** A store whose writes after a point never come back, as those of a killed process. */
-  function dying(store: Store.Store, from: (call: string, state: string) => boolean): Store.Store {
+  function dying(
+    store: Store.Store,
+    { from, onDeath }: { from: (call: string, state: string) => boolean; onDeath: () => void },
+  ): Store.Store {
     let dead = false
     const guard = async <value>(
       call: string,
@@ -244,6 +249,7 @@ describe('a server that dies', () => {
       act: () => Promise<value>,
     ): Promise<value> => {
       dead ||= from(call, (written as { state?: string } | undefined)?.state ?? '')
+      if (dead) onDeath()
       return dead ? new Promise(() => undefined) : act()
     }
     return {
@@ -287,20 +293,25 @@ describe('a server that dies', () => {
           return reference === undefined ? Outcome.unsettled() : Outcome.settled({ reference })
         },
       }
+      // Far longer than the slowest machine takes from here to the second server.
+      const patient = { ...deadlines, lease: 60_000 }
+      const from = (did: string, wrote: string) => did === call && wrote === state
+      const onDeath = vi.fn()
       const first = createTill(hooks, {
-        deadlines,
-        store: dying(store, (did, wrote) => did === call && wrote === state),
+        deadlines: patient,
+        store: dying(store, { from, onDeath }),
       })
-      const second = createTill(hooks, { deadlines, store })
+      const second = createTill(hooks, { deadlines: patient, store })
       const authorization = credential(
         await challengeOf(first.mpp.charge(price)(() => new Response('page'))),
       )
       void first.mpp.charge(price)(() => new Response('page'))(present(authorization))
-      await sleep(20)
+      await vi.waitFor(() => expect(onDeath).toHaveBeenCalled())
       expect(book.size).toBe(already)
       const route = second.mpp.charge(price)(() => new Response('page'))
       expect(await refusal(route(present(authorization)))).toEqual([409, 'payment-in-progress'])
-      await sleep(170)
+      const now = Date.now.bind(Date)
+      vi.spyOn(Date, 'now').mockImplementation(() => now() + patient.lease)
       let answer = await route(present(authorization))
       // What is not settled yet is tried anew by a further visit.
       if (answer.status === 503) answer = await route(present(authorization))
