@@ -602,7 +602,7 @@ function circle(message: string): Error {
 }
 
 describe('personal data [card-charge-090] [card-charge-091] [card-charge-092] [card-charge-093]', () => {
-  const SECRETS = [/Jane Smith/, /PAR4242/, /94102/, /Main St/, /\b4242\b/]
+  const SECRETS = [/Jane Smith/, /PAR4242/, /94102/, /Main St/, /\b4242\b/, /(?:4242){4}/]
   const show = (seen: unknown) => inspect(seen, { depth: 20, maxStringLength: null })
 
   /** A store that shows all that is written into it. */
@@ -688,6 +688,20 @@ describe('personal data [card-charge-090] [card-charge-091] [card-charge-092] [c
         }),
     ],
     ['as a refusal', (order) => new EnablerError('refused', { status: 400, cause: order })],
+    ['as a code of digits', () => Object.assign(new Error('?'), { code: 4242424242424242 })],
+    [
+      'as a code with digits',
+      () => Object.assign(new Error('?'), { code: 'card-4242424242424242' }),
+    ],
+    [
+      'by a getter that throws',
+      ({ payload }) =>
+        Object.defineProperty(new Error('?'), 'status', {
+          get() {
+            throw new Error(payload.cardholderFullName)
+          },
+        }),
+    ],
     ['as it is', (order) => order],
     ['in a text', (order) => JSON.stringify(order)],
     ['in a circle', (order) => circle(JSON.stringify(order))],

@@ -8,7 +8,8 @@
 const OURS: ReadonlySet<unknown> = new Set(['EnablerError', 'NetworkError'])
 /** Where in the code. */
 const FRAME = /^ {4}at .{1,400}:\d+\)?$/
-const WORD = /^[\w-]{1,40}$/
+/** No card number, nor most of one. */
+const WORD = /^(?!.*\d{7})[\w-]{1,40}$/
 
 /**
  * Tells of a thrown value its kind, its code, its status and where it came from, and nothing that anybody wrote.
@@ -16,6 +17,15 @@ const WORD = /^[\w-]{1,40}$/
  * @param depth - How many causes of causes are told.
  */
 export function tellable(thrown: unknown, depth = 3): Error {
+  try {
+    return tell(thrown, depth)
+  } catch {
+    // Its own getters throw.
+    return new Error('The Server Enabler threw what cannot be read.')
+  }
+}
+
+function tell(thrown: unknown, depth: number): Error {
   if (!(thrown instanceof Error)) return new Error('The Server Enabler threw what is no error.')
   const { name, message, stack = '', cause } = thrown
   const kind = WORD.test(name) ? name : 'Error'
@@ -34,10 +44,12 @@ function framesOf(stack: string, message: string): string[] {
   return lines.filter((line) => FRAME.test(line))
 }
 
+const isWord = (value: string | number): boolean => WORD.test(String(value))
+
 function numbersOf(thrown: object): Record<string, unknown> {
   const { code, status, retryAfter } = thrown as Record<string, unknown>
   const entries = Object.entries({ code, status, retryAfter }).filter(
-    ([, value]) => typeof value === 'number' || (typeof value === 'string' && WORD.test(value)),
+    ([, value]) => (typeof value === 'number' || typeof value === 'string') && isWord(value),
   )
   return Object.fromEntries(entries)
 }

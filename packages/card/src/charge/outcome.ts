@@ -123,13 +123,14 @@ function declined(reason: unknown, cause?: Error): Outcome.Rejected {
  * @param isFirst - Whether nothing was asked before: then a refusal means that nothing was taken.
  */
 export function judgeError(
-  cause: unknown,
+  thrown: unknown,
   { isFirst }: { isFirst: boolean },
 ): Outcome.Unsettled | Outcome.Indeterminate {
-  const retryAfter = secondsOf((cause as { retryAfter?: unknown } | null)?.retryAfter)
+  const cause = tellable(thrown)
+  const retryAfter = secondsOf((cause as { retryAfter?: unknown }).retryAfter)
   return isRefused(cause) && isFirst
-    ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause: tellable(cause) })
-    : Outcome.indeterminate({ retryAfter: retryAfter ?? 2, cause: tellable(cause) })
+    ? Outcome.unsettled({ retryAfter: retryAfter ?? 60, cause })
+    : Outcome.indeterminate({ retryAfter: retryAfter ?? 2, cause })
 }
 
 /**
