@@ -5,6 +5,7 @@
  */
 import * as Receipt from '../Receipt.js'
 import { isThenable } from './deadline.js'
+import { forward } from './forward.js'
 import { keepLease } from './lease.js'
 import { describe, type AuthorizedVisit, type PaidVisit } from './serve.js'
 import { flowing, keep, readAnswer, replay, type Flow } from './steps/answer.js'
@@ -146,7 +147,7 @@ async function readGood(
   application: () => Response | Promise<Response>,
   limit: number,
 ): Promise<Reply | Flow | Response> {
-  const response = await application()
+  const response = forward(await application())
   // `Response.error()`, or an upgrade: nobody could be given it with a receipt, nor a second time.
   if (response.status < 200)
     throw new TypeError(`An answer of status ${response.status} cannot be paid for.`)

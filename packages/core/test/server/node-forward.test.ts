@@ -1,6 +1,6 @@
 import { gzipSync, brotliCompressSync, deflateSync } from 'node:zlib'
 import { Receipt } from '@polyrail/core'
-import { Mpp } from '@polyrail/core/server'
+import { Mpp, Outcome } from '@polyrail/core/server'
 import { describe, expect, test } from 'vitest'
 import { challengeAt, pay, serve, type Listener } from './listen.js'
 import { createTill, credential, price } from './till.js'
@@ -13,9 +13,22 @@ const upstream = (status: number, headers: Record<string, string>, body: Uint8Ar
     response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) }).end(body)
   })
 
+/** A route that takes the money for what it has fetched. */
+const captured = (fetched: () => Promise<Response>, maxAnswerBytes: number): Listener => {
+  const hooks = {
+    settle: () => Outcome.authorized(),
+    capture: () => Outcome.settled({ reference: 'taken' }),
+    cancel: () => Outcome.rejected('verification-failed'),
+  }
+  const { mpp } = createTill(hooks, { maxAnswerBytes })
+  return Mpp.toNodeListener(mpp.charge({ ...price, capture: 'after' })(fetched))
+}
+
 /** Every way for a fetched response to go out. */
 const forms: [string, (fetched: () => Promise<Response>) => Listener][] = [
   ['a wrapped route', (fetched) => Mpp.toNodeListener(createTill().mpp.charge(price)(fetched))],
+  ['one that captures after', (fetched) => captured(fetched, 10_000)],
+  ['one that captures after and keeps nothing', (fetched) => captured(fetched, 10)],
   [
     'a free one',
     (fetched) => Mpp.toNodeListener(createTill({}, { free: ['GET'] }).mpp.charge(price)(fetched)),
