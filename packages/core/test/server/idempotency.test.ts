@@ -145,6 +145,27 @@ describe('Idempotency-Key', () => {
     expect((await order(route, { key: 'k1', token: 'ann:rich' })).status).toBe(201)
   })
 
+  test('of a payment that was given back, and made by another credential since, leads to that one', async () => {
+    let isDown = true
+    const { route, orders, settled } = createShop({
+      settle: ({ credential: { payload } }) => {
+        if (isDown) return Outcome.unsettled()
+        settled.push(payload.token)
+        return { reference: payload.token }
+      },
+    })
+    const first = credential(await challengeOf(route, new Request(url, post('k1'))), 'ann:1')
+    expect(await refusal(route(present(first, post('k1'))))).toEqual([
+      503,
+      'settlement-unavailable',
+    ])
+    isDown = false
+    expect((await order(route, { key: 'k1', token: 'ann:2' })).status).toBe(201)
+    const answer = await route(present(first, post('k1')))
+    expect([answer.status, await answer.json()]).toEqual([201, { order: 1 }])
+    expect([orders, settled]).toEqual([[1], ['ann:2']])
+  })
+
   test('of a payment whose answer was an error runs the application again without a second settlement', async () => {
     const { mpp, settled } = createTill({ payer })
     let runs = 0

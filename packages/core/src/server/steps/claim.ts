@@ -153,8 +153,8 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
     if (end) return end
     if (record.until <= now) {
       const fresh = record.state === 'released'
-      const refusal = fresh && (await holdAgain(bound, visit))
-      if (refusal) return refusal
+      const other = fresh && (await holdAgain(bound, visit))
+      if (other) return other
       const lease = await takeOver(bound, key, record)
       if (lease) return { lease, fresh }
       continue
@@ -165,17 +165,19 @@ async function resume(bound: Bound, visit: Visit, key: string): Promise<Claimed>
   }
 }
 
-/** Claims the proof of a payment that was given back, unless another has paid with it since. */
-async function holdAgain(
-  { offer, challenge }: Bound,
-  { others }: Visit,
-): Promise<Refusal | undefined> {
+/** Claims the proof of a payment that was given back, unless another has paid with it since, or under its Idempotency-Key. */
+async function holdAgain(bound: Bound, visit: Visit): Promise<Claimed | undefined> {
+  const { offer, challenge } = bound
   // A refused or stale credential may be told what it paid for, but begins nothing.
-  if (!others) return refuseBusy(1)
-  for (const entry of others) {
+  if (!visit.others) return refuseBusy(1)
+  for (const entry of visit.others) {
     const found = await offer.kernel.store.claim([entry])
     if (found.claimed || found.existing[0] === challenge.id) continue
-    return found.existing[0] === undefined ? refuseBusy(1) : refuseSpent(offer.method)
+    const [holder] = found.existing
+    if (holder === undefined) return refuseBusy(1)
+    return entry.key.startsWith(IDEMPOTENCY)
+      ? resume(bound, { ...visit, samePayer: true }, challengeKey(holder as string))
+      : refuseSpent(offer.method)
   }
   return undefined
 }
