@@ -13,20 +13,20 @@ import type { Flow } from './steps/answer.js'
  * @param end - Called once: with what broke the source, or with nothing when it came to its end or the visitor left.
  */
 export function passOn(
-  { response, pull, cancel }: Flow,
+  { response, pull, cancel, closed }: Flow,
   patience: number,
   end: (broken?: { cause: unknown }) => Promise<unknown>,
 ): Response {
-  let ended = false
+  let ending: Promise<unknown> | undefined
   let stall: ReturnType<typeof setTimeout> | undefined
-  const finish = async (broken?: { cause: unknown }): Promise<void> => {
+  const finish = (broken?: { cause: unknown }): Promise<unknown> => {
     clearTimeout(stall)
-    if (ended) return
-    ended = true
-    await end(broken)
+    return (ending ??= end(broken))
   }
+  // A visitor who is slow, and leaves before they get there, leaves an answer that broke.
+  closed.catch((cause: unknown) => finish({ cause }))
   const wait = (): void => {
-    if (ended) return
+    if (ending) return
     stall = setTimeout(() => void finish(), patience)
     ;(stall as { unref?: () => void }).unref?.()
   }

@@ -1,5 +1,5 @@
 import { Receipt } from '@polyrail/core'
-import { Mpp } from '@polyrail/core/server'
+import { Mpp, Outcome } from '@polyrail/core/server'
 import { describe, expect, test, vi } from 'vitest'
 import {
   buy,
@@ -228,6 +228,35 @@ describe('an answer that is not kept', () => {
     expect([runs, settled.length]).toEqual([4, 2])
     expect(errors.mock.calls).toEqual([[{ cause }], [{ cause }]])
   })
+
+  test.each(['before', 'after'] as const)(
+    'a stream that breaks off behind a slow visitor, who then leaves, is owed all the same: captured %s',
+    async (capture) => {
+      let runs = 0
+      const { mpp } = createTill({
+        settle: (visit) =>
+          visit.capture === 'after' ? Outcome.authorized() : { reference: 'at once' },
+        capture: () => Outcome.settled({ reference: 'taken' }),
+        cancel: () => Outcome.rejected('verification-failed'),
+      })
+      const route = mpp.charge({ ...price, capture })(() => {
+        if (++runs > 1) return new Response('whole')
+        const body = new ReadableStream({
+          async start(controller) {
+            controller.enqueue(new TextEncoder().encode('half'))
+            await sleep(60)
+            controller.error(new Error('upstream broke'))
+          },
+        })
+        return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
+      })
+      const { response, authorization } = await buy(route)
+      await sleep(100)
+      await response.body?.cancel().catch(() => undefined)
+      const again = await route(present(authorization))
+      expect([again.status, await again.text(), runs]).toEqual([200, 'whole', 2])
+    },
+  )
 
   test('a copy that comes while it streams waits, and does not get a second one (threat 2)', async () => {
     const deadlines = { settle: 50, wait: 100, lease: 60 }

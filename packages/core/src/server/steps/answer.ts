@@ -12,6 +12,8 @@ export type Flow = {
   response: Response
   pull(): Promise<ReadableStreamReadResult<Uint8Array>>
   cancel(reason: unknown): Promise<void>
+  /** Rejects as soon as its source breaks, however much is still to be pulled. */
+  closed: Promise<unknown>
 }
 
 /**
@@ -90,12 +92,14 @@ function flowOf(
       return part
     },
     cancel: (reason) => reader.cancel(reason),
+    closed: reader.closed,
   }
 }
 
 /** The response of a flow, from its beginning. */
-export function flowing({ response, pull, cancel }: Flow): Response {
+export function flowing({ response, pull, cancel, closed }: Flow): Response {
   const source: UnderlyingDefaultSource<Uint8Array> = {
+    start: (controller) => void closed.catch((cause: unknown) => controller.error(cause)),
     async pull(controller) {
       const part = await pull()
       if (part.done) controller.close()
