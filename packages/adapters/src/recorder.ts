@@ -98,7 +98,7 @@ class Tape {
   /** Ends the body as no whole one ends. */
   breakOff(cause: unknown): void {
     if (this.isOver) return
-    this.isOver = true
+    this.isOver = this.wire.isBroken = true
     this.body?.error(cause)
   }
 

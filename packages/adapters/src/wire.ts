@@ -19,6 +19,8 @@ export class Wire implements NodeResponse {
   isWriting = false
   /** True while the application is told of a `drain` that is not the visitor's. */
   isPretending = false
+  /** True once the application has broken its answer off. */
+  isBroken = false
 
   constructor(response: ServerResponse) {
     const { writeHead, write, end, on, destroy } = response
@@ -36,8 +38,10 @@ export class Wire implements NodeResponse {
     return this.isSending
   }
   get destroyed(): boolean {
-    const { destroyed, stream } = this.response as Partial<NodeResponse>
-    return destroyed === true || stream?.destroyed === true
+    return this.response.destroyed
+  }
+  get stream(): NodeResponse['stream'] {
+    return (this.response as Partial<NodeResponse>).stream
   }
 
   setHeader(name: string, value: string | readonly string[]): unknown {
@@ -64,8 +68,8 @@ export class Wire implements NodeResponse {
   end(...parameters: unknown[]): unknown {
     return this.send(this.original.end, parameters)
   }
-  destroy(): unknown {
-    return Reflect.apply(this.original.destroy, this.response, [])
+  destroy(cause?: Error): unknown {
+    return Reflect.apply(this.original.destroy, this.response, [cause])
   }
 
   on(event: string, listener: () => void): unknown {
@@ -74,8 +78,11 @@ export class Wire implements NodeResponse {
     }
     return Reflect.apply(this.original.on, this.response, [event, heard])
   }
+  /** Who reads an answer that broke off hears of that before they hear that the connection is closed. */
   once(event: string, listener: () => void): unknown {
-    return this.response.once(event, listener)
+    return this.response.once(event, () =>
+      this.isBroken ? void setImmediate(listener) : listener(),
+    )
   }
 
   private send(method: Method, parameters: readonly unknown[]): unknown {

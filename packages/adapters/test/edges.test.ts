@@ -1,5 +1,6 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
+import http2 from 'node:http2'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
@@ -406,6 +407,41 @@ test('Elysia: what a handler returns is recorded as Elysia would send it', async
       '1',
     ])
   }
+})
+
+test.each([
+  [
+    'a listener that throws',
+    async (response: http2.Http2ServerResponse) => {
+      response.write('half')
+      await pause(100)
+      throw new Error('out of paper')
+    },
+  ],
+  [
+    'a source that fails',
+    async (response: http2.Http2ServerResponse) => {
+      const source = async function* () {
+        yield 'half'
+        await pause(100)
+        throw new Error('out of paper')
+      }
+      await pipeline(source, response).catch(() => undefined)
+    },
+  ],
+])('over HTTP/2 what breaks off is owed, and never looks whole: %s', async (_, breakOff) => {
+  const shop = createShop()
+  let visits = 0
+  const listener = Noding.create(shop.config).points.charge(price)(
+    (_request: http2.Http2ServerRequest, response: http2.Http2ServerResponse) =>
+      ++visits === 1 ? breakOff(response) : response.end('the page'),
+  )
+  opened = await listen(http2.createServer((request, response) => void listener(request, response)))
+  const visit = asks['HTTP/2']
+  const headers = { authorization: pay(await visit(opened.origin)) }
+  await expect(visit(opened.origin, { headers })).rejects.toThrow('NGHTTP2_INTERNAL_ERROR')
+  const answer = await visit(opened.origin, { headers })
+  expect([answer.status, answer.text, shop.settled.length]).toEqual([200, 'the page', 1])
 })
 
 describe('Next.js, whose server puts its own name into the URL of a request', () => {

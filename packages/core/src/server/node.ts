@@ -49,7 +49,7 @@ export interface NodeResponse {
   readonly headersSent: boolean
   readonly destroyed?: boolean
   /** Of HTTP/2 alone. */
-  readonly stream?: { readonly destroyed: boolean }
+  readonly stream?: { readonly destroyed: boolean } | undefined
   setHeader(name: string, value: string | readonly string[]): unknown
   getHeader(name: string): string | number | readonly string[] | undefined
   getHeaderNames(): string[]
@@ -58,7 +58,7 @@ export interface NodeResponse {
   write(chunk: Uint8Array): boolean
   end(chunk?: Uint8Array | string): unknown
   end(chunk: string, encoding: 'latin1'): unknown
-  destroy?(): unknown
+  destroy?(cause?: Error): unknown
   on(event: string, listener: () => void): unknown
   once(event: string, listener: () => void): unknown
 }
@@ -378,9 +378,16 @@ async function sendBody(response: NodeResponse, body: ReadableStream<Uint8Array>
 
 /** An error page with nothing on it of what was to be sent; too late for one, the connection breaks off. */
 function sendFailure(response: NodeResponse): void {
-  if (response.headersSent) return void (response.destroy ? response.destroy() : response.end())
+  if (response.headersSent) return breakOff(response)
   for (const name of response.getHeaderNames()) response.removeHeader(name)
   response.statusCode = 500
   response.setHeader('Content-Type', 'text/plain')
   response.end('Internal Server Error')
+}
+
+/** Over HTTP/2, what is destroyed for no reason counts as whole. */
+function breakOff(response: NodeResponse): void {
+  const { stream } = response
+  if (response.destroy) response.destroy(stream && new Error('The answer broke off.'))
+  else response.end()
 }
