@@ -56,7 +56,7 @@ function around(at: At, handler: Handler): Handler {
       } catch (cause) {
         const isTooLate = response.headersSent
         next(cause)
-        // For an error page: Express cuts the connection, as if the visitor had left.
+        // For an error page. Whatever becomes of the error, this was not the whole answer.
         if (isTooLate) throw cause
       }
     })

@@ -5,6 +5,7 @@
  */
 import { EventEmitter } from 'node:events'
 import type { ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Wire } from './wire.js'
 
 /**
@@ -91,8 +92,14 @@ class Tape {
         get: () => (wire.isWriting ? own('writableEnded') : this.isOver),
       },
     })
-    // Whoever reads the answer gets to stop reading first: what a visitor broke off is not an answer that broke.
-    response.once('close', () => setImmediate(() => this.leave()))
+    const { socket, httpVersionMajor } = response.req
+    response.once('close', () => {
+      // As Express does when a handler fails that has begun to write. Who takes nothing for long is cut off too, but has had it.
+      if (this.hasHead && httpVersionMajor === 1 && isCutHere(socket) && !wire.isWaiting)
+        this.breakOff(new Error('The connection was cut before the answer was whole.'))
+      // Whoever reads the answer gets to stop reading first: what a visitor broke off is not an answer that broke.
+      setImmediate(() => this.leave())
+    })
   }
 
   /** Ends the body as no whole one ends. */
@@ -184,6 +191,9 @@ class Tape {
     this.ready(new Response(null, { status: 499 }))
   }
 }
+
+/** True unless it was the visitor who closed the connection. */
+const isCutHere = ({ readableEnded, errored }: Socket): boolean => !readableEnded && !errored
 
 const BODYLESS = new Set([204, 205, 304])
 

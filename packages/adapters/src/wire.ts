@@ -19,6 +19,8 @@ export class Wire implements NodeResponse {
   isWriting = false
   /** True while the application is told of a `drain` that is not the visitor's. */
   isPretending = false
+  /** True while the visitor has to take something before more is sent. */
+  isWaiting = false
   /** True once the application has broken its answer off. */
   isBroken = false
 
@@ -63,7 +65,8 @@ export class Wire implements NodeResponse {
     return this.send(this.original.writeHead, parameters)
   }
   write(chunk: Uint8Array): boolean {
-    return this.send(this.original.write, [chunk]) !== false
+    this.isWaiting = this.send(this.original.write, [chunk]) === false
+    return !this.isWaiting
   }
   end(...parameters: unknown[]): unknown {
     return this.send(this.original.end, parameters)
@@ -74,7 +77,9 @@ export class Wire implements NodeResponse {
 
   on(event: string, listener: () => void): unknown {
     const heard = () => {
-      if (!this.isPretending) listener()
+      if (this.isPretending) return
+      this.isWaiting = false
+      listener()
     }
     return Reflect.apply(this.original.on, this.response, [event, heard])
   }

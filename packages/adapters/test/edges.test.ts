@@ -322,22 +322,51 @@ describe('Express', () => {
         await pipeline(source, response).catch(() => undefined)
       },
     ],
-  ])('an answer that breaks off is owed: %s', async (_, breakOff) => {
+    [
+      'a handler that passes on what went wrong',
+      async (response: express.Response, next: express.NextFunction) => {
+        response.write('half')
+        await pause(100)
+        next(new Error('out of paper'))
+      },
+    ],
+  ])('an answer that breaks off is owed, in the price and behind it: %s', async (_, breakOff) => {
     const { shop, charge } = mpp()
-    let visits = 0
-    const app = express().get(
-      '/',
-      charge(async (_request: express.Request, response: express.Response) => {
-        if (++visits === 1) await breakOff(response)
-        else response.send('the page')
-      }),
-    )
+    const visits = new Set<string>()
+    const handler: express.RequestHandler = async ({ path }, response, next) => {
+      if (visits.has(path)) return void response.send('the page')
+      visits.add(path)
+      return breakOff(response, next)
+    }
+    const app = express().get('/around', charge(handler)).get('/before', charge, handler)
     app.set('env', 'test')
     const { origin } = await serve(app)
-    const headers = { authorization: pay(await ask(`${origin}/`)) }
-    await expect(ask(`${origin}/`, { headers })).rejects.toThrow()
-    const answer = await ask(`${origin}/`, { headers })
-    expect([answer.status, answer.text, shop.settled.length]).toEqual([200, 'the page', 1])
+    for (const path of ['/around', '/before']) {
+      const headers = { authorization: pay(await ask(origin + path)) }
+      await expect(ask(origin + path, { headers })).rejects.toThrow()
+      const answer = await ask(origin + path, { headers })
+      expect([path, answer.status, answer.text]).toEqual([path, 200, 'the page'])
+    }
+    expect(shop.settled).toHaveLength(2)
+  })
+
+  test('a visitor who stops reading, and is cut off, has had the answer (threat 1)', async () => {
+    const { charge } = mpp()
+    const app = express().get('/', charge, (_, response) => {
+      response.write('x'.repeat(20_000_000))
+      setTimeout(() => response.socket?.destroy(), 200)
+    })
+    const { origin } = await serve(app)
+    const authorization = pay(await ask(`${origin}/`))
+    await new Promise<void>((closed) => {
+      http
+        .get(origin, { headers: { authorization }, agent: false }, (answer) => {
+          answer.once('data', () => answer.pause()).on('error', () => undefined)
+          setTimeout(() => answer.resume().once('close', closed), 400)
+        })
+        .on('error', () => undefined)
+    })
+    expect((await ask(`${origin}/`, { headers: { authorization } })).status).toBe(402)
   })
 
   test('keepBody counts for any parser of bytes', async () => {
