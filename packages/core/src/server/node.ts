@@ -19,13 +19,14 @@ import type { PaidVisit, Verdict } from './serve.js'
 import type { Carrier } from './steps/respond.js'
 import {
   BODY_WAS_READ,
+  drain,
   isResponse,
   mayHaveBody,
   readBody,
   toBytes,
   type Inbound,
   type Reply,
-  type TOO_LARGE,
+  TOO_LARGE,
 } from './transport.js'
 
 /** As much of `http.IncomingMessage` as is used. */
@@ -258,10 +259,12 @@ const carriesBody = ({ headers, rawBody, stream }: NodeRequest): boolean =>
   headers['transfer-encoding'] !== undefined ||
   (stream ? !stream.endAfterHeaders : (headers['content-length'] ?? '0') !== '0')
 
-const readNodeBody = (message: NodeRequest, limit: number) =>
-  message.rawBody === undefined
-    ? readBody(message, limit)
-    : Promise.resolve(toBytes(message.rawBody))
+async function readNodeBody(message: NodeRequest, limit: number): ReturnType<typeof readBody> {
+  if (message.rawBody !== undefined) return toBytes(message.rawBody)
+  const read = await readBody(message, limit)
+  if (read === TOO_LARGE) void drain(message)
+  return read
+}
 
 function urlOf({ headers, url = '/', socket }: NodeRequest): string | undefined {
   const scheme = (socket as { encrypted?: boolean } | undefined)?.encrypted ? 'https' : 'http'

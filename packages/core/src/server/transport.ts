@@ -115,6 +115,15 @@ export async function readBody(
   return size === 0 ? undefined : join(chunks, size)
 }
 
+/** Reads a stream to its end for nobody: unread, it would stand in the way of the next request on its connection. */
+export async function drain(stream: AsyncIterable<Uint8Array>): Promise<void> {
+  try {
+    for await (const _ of stream);
+  } catch {
+    // Whoever sent it has left: there is no next request.
+  }
+}
+
 export function join(chunks: readonly Uint8Array[], size: number): Uint8Array {
   if (chunks.length === 1) return chunks[0] as Uint8Array
   const bytes = new Uint8Array(size)

@@ -230,6 +230,36 @@ test('a body beyond the limit: 413 reaches the visitor', async () => {
   expect((await fetch(origin)).status).toBe(402)
 })
 
+test.each([
+  ['of a length that is told', { 'content-length': '300000' }],
+  ['in chunks', { 'transfer-encoding': 'chunked' }],
+])(
+  'a body beyond the limit, %s, leaves its connection good for the next request',
+  async (_, headers) => {
+    const { mpp } = createTill({}, { maxBodyBytes: 1000 })
+    const origin = await serve(Mpp.toNodeListener(mpp.charge(price)(() => new Response('x'))))
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+    const visit = (options: http.RequestOptions, body?: string) =>
+      new Promise<unknown>((answered, failed) => {
+        http
+          .request(origin, { ...options, agent, timeout: 2000 }, (answer) => {
+            const { statusCode, socket } = answer
+            const { localPort } = socket
+            answer.resume().once('end', () => answered([statusCode, localPort]))
+          })
+          .on('timeout', () => failed(new Error('The connection is stuck.')))
+          .on('error', failed)
+          .end(body)
+      })
+    const [status, port] = (await visit(
+      { method: 'POST', headers },
+      'x'.repeat(300_000),
+    )) as number[]
+    expect([status, await visit({})]).toEqual([413, [402, port]])
+    agent.destroy()
+  },
+)
+
 describe('the wrapped route', () => {
   test('reads the body again, as it was sent', async () => {
     const { mpp } = createTill()
