@@ -628,6 +628,34 @@ test('what comes while another of its account waits is a copy, too old, or too e
   }
 })
 
+test('a fee bump takes the place of what waits for its sequence number when it bids ten times as much', async () => {
+  const key = customer()
+  const server = connect(network)
+  const tx = await prepare(network, { ...order(1n), from: key.publicKey() })
+  const bump = (fee: string) => {
+    const purse = network.account()
+    const outer = TransactionBuilder.buildFeeBumpTransaction(purse, fee, tx, network.passphrase)
+    outer.sign(purse)
+    return outer
+  }
+  tx.sign(key)
+  network.pause()
+  try {
+    expect((await server.sendTransaction(tx)).status).toBe('PENDING')
+    expect(await send(network, bump('999'))).toMatchObject({ code: 'txInsufficientFee' })
+    expect((await server.sendTransaction(bump('1000'))).status).toBe('PENDING')
+    expect(await send(network, bump('9999'))).toMatchObject({ code: 'txInsufficientFee' })
+    const last = bump('10000')
+    expect((await server.sendTransaction(last)).status).toBe('PENDING')
+    expect(network.waiting).toBe(1)
+    network.close()
+    const hash = Buffer.from(last.hash()).toString('hex')
+    expect(network.transactions.at(-1)).toMatchObject({ hash, status: 'SUCCESS' })
+  } finally {
+    network.resume()
+  }
+})
+
 /** The same fee bump with another fee, which the SDK would not build. */
 function lowered(outer: FeeBumpTransaction, fee: bigint) {
   const { feeSource, innerTx, ext } = outer.tx

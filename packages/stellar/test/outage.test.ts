@@ -9,8 +9,8 @@ import { createServer } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { Store } from '@polyrail/core/server'
 import type { Stellar } from '@polyrail/sandbox/stellar'
-import { nativeToScVal, Transaction } from '@stellar/stellar-sdk'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { nativeToScVal, Transaction, TransactionBuilder } from '@stellar/stellar-sdk'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { call, prepare, signed, start, type Local } from './rail.ts'
 import { problem, read, refusal, shops } from './shop.ts'
 
@@ -383,6 +383,30 @@ test('a payer who sends the transaction besides pays once, and gets the page', a
   await new Promise((resolve) => setTimeout(resolve, 150))
   await local.server.sendTransaction(new Transaction(payload.transaction, local.chain.passphrase))
   expect((await asking).status).toBe(200)
+  expect([local.usdc.sent(payer.publicKey()).count, shop.served()]).toEqual([1, 1])
+})
+
+test('a fee bump whose transaction waits already, without it, buys the page once that is in a ledger', async () => {
+  const shop = open({ settle: 5000 })
+  const [payer, purse] = [local.customer(2n * cent), local.chain.account()]
+  const challenge = await shop.challenge()
+  const pay = call(local.usdc.contract, [payer.publicKey(), local.shop.publicKey(), cent])
+  const inner = await prepare(local, payer.publicKey(), pay)
+  inner.sign(payer)
+  const { passphrase } = local.chain
+  const outer = TransactionBuilder.buildFeeBumpTransaction(purse, '200', inner, passphrase)
+  outer.sign(purse)
+  local.chain.pause()
+  try {
+    await local.server.sendTransaction(inner)
+    using sending = local.chain.fault({ method: 'sendTransaction', delay: 1 })
+    const asking = shop.show({ type: 'transaction', transaction: outer.toXdr() }, challenge)
+    await Promise.race([asking, vi.waitUntil(() => sending.hits > 1, { timeout: 5000 })])
+    local.chain.resume()
+    expect((await asking).status).toBe(200)
+  } finally {
+    local.chain.resume()
+  }
   expect([local.usdc.sent(payer.publicKey()).count, shop.served()]).toEqual([1, 1])
 })
 

@@ -318,13 +318,16 @@ describe('many payments at once', () => {
     expect(shop.served()).toBe(40)
   })
 
-  test(
-    'two servers share an account without knowing of each other',
+  test.each([
+    ['by itself', () => undefined],
+    ['by fee bumps', () => local.chain.account()],
+  ])(
+    'two servers share an account that pays %s without knowing of each other',
     { timeout: 60_000 },
-    async () => {
+    async (_, payFees) => {
       const payers = Array.from({ length: 20 }, () => local.customer(2n * cent))
-      const account = local.chain.account()
-      const [one, other] = [0, 1].map(() => open({ feePayer: { account }, settle: 50_000 }))
+      const feePayer = { account: local.chain.account(), feeBump: payFees() }
+      const [one, other] = [0, 1].map(() => open({ feePayer, settle: 50_000 }))
       const answers = await Promise.all([crowd(one!, payers, 1), crowd(other!, payers, 1)])
       expect(new Set(answers.flat().map(({ status }) => status))).toEqual(new Set([200]))
       expect([one!.served(), other!.served()]).toEqual([20, 20])

@@ -16,6 +16,7 @@ import {
   inclusionFee,
   invalidityOf,
   open,
+  outbids,
   resourcesOf,
 } from './transaction.js'
 import { Trap, trap } from './trap.js'
@@ -99,18 +100,26 @@ export function read(xdr: unknown, { passphrase }: Ledger): Envelope | undefined
 /** Puts a transaction into the queue. An account has one in it at a time, and nothing else is looked at before that. */
 export function take(envelope: Envelope, ledger: Ledger): Taken {
   const first = [...ledger.queue.values()].find(({ source }) => source === envelope.source)
-  if (first) return takeAfter(envelope, first)
+  const refused = first && refuseAfter(envelope, first)
+  if (refused) return refused
   const invalid = judge(envelope, ledger, ledger.sequence + 1)
   if (invalid) return { invalid }
+  if (first) ledger.queue.delete(first.hash)
   ledger.queue.set(envelope.hash, envelope)
   return 'PENDING'
 }
 
-/** What waits already is not taken again, with or without its fee bump; what is older never will be; the rest comes too early. */
-function takeAfter({ hash, inner }: Envelope, first: Envelope): Taken {
+/**
+ * What waits already is not taken again, with or without its fee bump; what is older never will be; the rest comes too early. A fee
+ * bump for the same sequence number takes the place of what waits, or bids too little for that.
+ */
+function refuseAfter(envelope: Envelope, first: Envelope): Taken | undefined {
+  const { hash, inner, tx } = envelope
   if (hash === first.hash || hash === first.innerHash) return 'DUPLICATE'
-  const isOlder = BigInt(inner.sequence) < BigInt(first.inner.sequence)
-  return isOlder ? { invalid: { code: 'txBadSeq' } } : 'TRY_AGAIN_LATER'
+  const ahead = BigInt(inner.sequence) - BigInt(first.inner.sequence)
+  if (ahead < 0n) return { invalid: { code: 'txBadSeq' } }
+  if (tx === inner || ahead > 0n) return 'TRY_AGAIN_LATER'
+  return outbids(envelope, first) ? undefined : { invalid: { code: 'txInsufficientFee' } }
 }
 
 const judge = (envelope: Envelope, { state, now }: Ledger, ledger: number) =>

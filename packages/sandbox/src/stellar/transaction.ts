@@ -162,10 +162,21 @@ function feesOf({ tx, inner }: Envelope, { resourceFee }: Conditions): Invalid |
 }
 
 /** A fee bump must bid at least as much for each operation as what is inside it. */
-function bumpOf({ tx, inner }: Envelope): Invalid | undefined {
-  const bid = bidOf(inner) ?? 0n
-  const bumped = BigInt(tx.fee) - (resourcesOf(inner)?.resourceFee ?? 0n)
+function bumpOf(envelope: Envelope): Invalid | undefined {
+  const bid = bidOf(envelope.inner) ?? 0n
+  const bumped = bumpedBidOf(envelope)
   return bumped < 2n * baseFee || bumped < 2n * bid ? 'txInsufficientFee' : undefined
+}
+
+/** What a fee bump bids, for two operations: the one inside, and itself. */
+const bumpedBidOf = ({ tx, inner }: Envelope): bigint =>
+  BigInt(tx.fee) - (resourcesOf(inner)?.resourceFee ?? 0n)
+
+/** Whether a fee bump bids enough to take the place of what waits: ten times as much for each operation. */
+export function outbids(bump: Envelope, waiting: Envelope): boolean {
+  const isBump = waiting.tx !== waiting.inner
+  const bid = isBump ? bumpedBidOf(waiting) : 2n * (bidOf(waiting.inner) ?? 0n)
+  return bumpedBidOf(bump) >= 10n * bid
 }
 
 /** What a transaction bids above what it offers for its resources, if it says what those are. */

@@ -32,25 +32,35 @@ export async function drive(
   { network, signal }: { network: Network; signal: AbortSignal },
   { mayBeSent = false } = {},
 ): Promise<Driven> {
+  const patience = Date.now() + PATIENCE
   for (let turn = 0, isOut = mayBeSent; ; turn++) {
     if (signal.aborted) return giveUp(isOut)
     const sent = await network.send(ready.raw, { signal })
     isOut ||= sent.status === 'pending' || sent.status === 'unknown'
-    const driven = isOut ? await follow(sent, ready, { network, signal }) : endOf(sent)
+    const driven = isOut
+      ? await follow(sent, ready, { network, signal })
+      : endOf(sent, ready, patience)
     if (driven) return driven
     if (Date.now() / 1000 > ready.maxTime) return giveUp(isOut)
     await pause(PAUSES[turn] ?? 800, signal)
   }
 }
 
+/** Milliseconds in which what waits is in a ledger, as a rule: what a node has taken is sent again then, for it may be lost. */
+const PATIENCE = 10_000
+
 /** What an answer means when nothing was sent before. */
-function endOf(sent: Sent): Driven | undefined {
-  if (sent.status === 'invalid') return { status: 'invalid', code: codeOf(sent) }
-  return sent.status === 'unreached' ? { status: 'unsent', cause: sent.cause } : undefined
+function endOf(sent: Sent, { raw }: Ready, patience: number): Driven | undefined {
+  if (sent.status === 'unreached') return { status: 'unsent', cause: sent.cause }
+  if (sent.status !== 'invalid') return undefined
+  const code = codeOf(sent)
+  return isInTheWay(code, raw) && Date.now() < patience ? undefined : { status: 'invalid', code }
 }
 
-/** Milliseconds after which what a node has taken is sent again: it may have been dropped on its way. */
-const PATIENCE = 10_000
+/** While another transaction waits with its sequence number, a fee bump that does not bid ten times as much is told that it bids too little. */
+const isInTheWay = (code: string, raw: string): boolean =>
+  code === 'txInsufficientFee' &&
+  xdr.TransactionEnvelope.fromXdr(raw, 'base64').type === 'envelopeTypeTxFeeBump'
 
 /** What an answer means when something may have been sent: a refusal may come of that. */
 async function follow(
