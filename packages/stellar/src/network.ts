@@ -181,8 +181,8 @@ async function ask(url: string, asked: Asked, { signal }: Options = {}): Promise
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ jsonrpc: '2.0', id: 1, ...asked }),
     signal: signal ? AbortSignal.any([signal, patience]) : patience,
-    // A transaction is shown to the node that was named, and to no other.
-    redirect: 'error',
+    // A transaction is shown to the node that was named, and to no other. Not every runtime knows `error`.
+    redirect: 'manual',
   })
   if (!response.ok) {
     await response.body?.cancel()

@@ -219,6 +219,31 @@ test('a node that writes null, or something empty, where others write nothing is
   }
 })
 
+test('a node that sends on to another one shows nothing to that, in a runtime that knows two ways of redirecting too', async () => {
+  const elsewhere = createServer((_, response) => {
+    response.writeHead(307, { location: local.chain.rpcUrl }).end()
+  }).listen(0, '127.0.0.1')
+  const real = fetch
+  vi.stubGlobal('fetch', async (input: string, init: RequestInit = {}) => {
+    if (!['follow', 'manual'].includes(init.redirect ?? 'follow')) throw new TypeError('redirect')
+    return real(input, init)
+  })
+  try {
+    await once(elsewhere, 'listening')
+    const address = elsewhere.address()
+    const rpcUrl = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
+    const credential = await open().pay(local.customer(cent))
+    using asked = local.chain.fault({ delay: 1 })
+    expect((await open({ rpcUrl, settle: 5000 }).ask(credential)).status).toBe(503)
+    expect(asked.hits).toBe(0)
+    expect((await open({ settle: 5000 }).ask(credential)).status).toBe(200)
+  } finally {
+    vi.unstubAllGlobals()
+    elsewhere.close()
+    elsewhere.closeAllConnections()
+  }
+})
+
 test('a payment that needs what is archived is refused', async () => {
   const shop = openFor('pulled')
   const credential = await shop.pay(local.customer(cent))
