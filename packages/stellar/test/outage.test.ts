@@ -341,6 +341,32 @@ test.each(['pulled', 'sponsored'] as const)(
   },
 )
 
+test.each([
+  ['says when it was made', undefined],
+  ['does not', ['transaction']],
+] as const)(
+  'a payment is not over because a node has forgotten it by the end of a long challenge, which %s',
+  async (_, credentialTypes) => {
+    const shop = open({ settle, expires: 7200, credentialTypes })
+    const payer = local.customer(2n * cent)
+    const credential = await shop.pay(payer)
+    {
+      using _ = local.chain.fault({ method: 'sendTransaction', fail: 'hang', executed: true })
+      expect((await shop.ask(credential)).status).toBe(503)
+    }
+    const now = local.chain.now() + 7300
+    const range = { latestLedgerCloseTime: String(now), oldestLedgerCloseTime: String(now - 5400) }
+    {
+      const forgetful = { result: { status: 'NOT_FOUND', ...range } }
+      using _found = local.chain.fault({ method: 'getTransaction', fail: forgetful })
+      using _sent = local.chain.fault({ method: 'sendTransaction', fail: { status: 429 } })
+      expect((await shop.ask(credential)).status).toBe(503)
+    }
+    expect((await insist(shop, credential)).at(-1)).toBe(200)
+    expect([local.usdc.sent(payer.publicKey()).count, shop.served()]).toEqual([1, 1])
+  },
+)
+
 test('[stellar-charge-050] a payment that fails in its ledger is told so', async () => {
   for (const kind of ['pulled', 'sponsored'] as const) {
     const shop = open({

@@ -62,7 +62,7 @@ function open(local: Local, options: Options) {
     /** A credential of an honest client. */
     async pay(account: Keypair = local.payer, more: object = {}) {
       const methods = [paying.charge({ ...local.wallet, account, ...more })]
-      const wallet = Wallet.create({ methods, policy: { max: '1' } })
+      const wallet = Wallet.create({ methods, policy: { max: '1', maxExpiry: expires } })
       return wallet.createCredential(await ask(), { url })
     },
     /** Presents a payload of the test's own, in answer to a challenge. */

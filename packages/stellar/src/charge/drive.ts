@@ -82,14 +82,14 @@ const giveUp = (isOut: boolean): Driven =>
     : { status: 'unsent', cause: new Error('The Stellar node had no room for the transaction.') }
 
 async function look(
-  { hash, maxTime }: Underway,
+  underway: Underway,
   network: Network,
   signal: AbortSignal,
 ): Promise<Fate | undefined> {
-  const found = await network.find(hash, { signal }).catch(() => undefined)
+  const found = await network.find(underway.hash, { signal }).catch(() => undefined)
   if (found === undefined) return undefined
   if (found.status !== 'NOT_FOUND') return found
-  return isVoid(found, maxTime) ? 'void' : undefined
+  return isVoid(found, underway) ? 'void' : undefined
 }
 
 /** Why the network does not take a transaction; of a fee bump, why not what is inside it. */

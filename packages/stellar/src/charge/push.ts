@@ -24,7 +24,8 @@ const PATIENCE = 60_000
 export async function push(tx: Transaction, network: Network, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted()
   const hash = hexOf(tx.hash())
-  const ready = { raw: tx.toXdr(), hash, maxTime: Number(tx.timeBounds?.maxTime ?? 0) }
+  const maxTime = Number(tx.timeBounds?.maxTime ?? 0)
+  const ready = { raw: tx.toXdr(), hash, maxTime, since: Date.now() / 1000 }
   const driven = await drive(ready, { network, signal: AbortSignal.timeout(PATIENCE) })
   if (driven.status === 'sent') {
     const { fate } = driven

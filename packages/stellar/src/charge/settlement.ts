@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Errors, Outcome, type Store } from '@polyrail/core'
+import { Errors, Expires, Outcome, type Store } from '@polyrail/core'
 import type { Found, Network } from '../network.js'
 import { drive, type Driven, type Ready } from './drive.js'
 import { isOnly, readApplied } from './effects.js'
@@ -35,7 +35,7 @@ export async function settleOwn(
   { signed, transfer }: Approved,
   context: Context,
 ): Promise<Outcome.Outcome> {
-  const payment = { ready: readyOf(signed), transfer }
+  const payment = { ready: readyOf(signed, context), transfer }
   const seen = await lookUp(payment.ready, context)
   if (seen) return seen
   const driven = await drive(payment.ready, context)
@@ -84,15 +84,19 @@ export async function traceOwn(
   signed: Signed & { transfer: Transfer },
   context: Context,
 ): Promise<Outcome.Outcome> {
-  const payment = { ready: readyOf(signed), transfer: signed.transfer }
+  const payment = { ready: readyOf(signed, context), transfer: signed.transfer }
   return conclude(await drive(payment.ready, context, { mayBeSent: true }), payment, context)
 }
 
-const readyOf = ({ raw, hash, tx }: Signed): Ready => ({
-  raw,
-  hash,
-  maxTime: Number(tx.timeBounds?.maxTime ?? 0),
-})
+/** Seconds that a challenge is open for at most. Source: core's option `expires`. */
+const LONGEST = 86_400
+
+function readyOf({ raw, hash, tx }: Signed, { asked }: Context): Ready {
+  const maxTime = Number(tx.timeBounds?.maxTime ?? 0)
+  const issued = Expires.parse(asked.request.methodDetails.issuedAt ?? '')
+  const since = issued === undefined ? maxTime - LONGEST : issued / 1000
+  return { raw, hash, maxTime, since }
+}
 
 /** What is known of a transaction means for the payment. */
 export function conclude(driven: Driven, payment: Payment, context: Context): Outcome.Outcome {

@@ -159,6 +159,7 @@ async function complete(
     raw: tx.toXdr(),
     hash: hexOf(tx.hash()),
     maxTime,
+    since: now,
     source: terms.source,
     sequence: String(sequence + 1n),
   }
@@ -246,7 +247,7 @@ export async function traceSponsored(
   )
   const paid = looks.find(({ found }) => found.status === 'SUCCESS')
   const live = looks.findLast(
-    ({ attempt, found }) => found.status === 'NOT_FOUND' && !isVoid(found, attempt.maxTime),
+    ({ attempt, found }) => found.status === 'NOT_FOUND' && !isVoid(found, attempt),
   )
   const { attempt } = paid ?? live ?? {}
   // Nothing was sent, or nothing of it can be in a ledger any more.

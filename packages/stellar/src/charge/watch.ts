@@ -11,6 +11,8 @@ export type Underway = {
   hash: string
   /** Epoch seconds of the last ledger that may have it. */
   maxTime: number
+  /** Epoch seconds of when it could be sent at the earliest. */
+  since: number
 }
 
 /** What became of it: a ledger has it, none ever will, or nobody knows. */
@@ -25,22 +27,22 @@ const PAUSES = [50, 100, 200, 400, 800, 1000] as const
  * @returns `void` when no ledger has it, and none ever will.
  */
 export async function watch(
-  { hash, maxTime }: Underway,
+  underway: Underway,
   network: Network,
   signal: AbortSignal,
 ): Promise<Fate> {
   for (let turn = 0; !signal.aborted; turn++) {
     // It is sent by now: a look that fails is no answer.
-    const found = await network.find(hash, { signal }).catch(() => undefined)
+    const found = await network.find(underway.hash, { signal }).catch(() => undefined)
     if (found && found.status !== 'NOT_FOUND') return found
-    if (found && isVoid(found, maxTime)) return 'void'
+    if (found && isVoid(found, underway)) return 'void'
     await pause(PAUSES[turn] ?? 1000, signal)
   }
   return 'unknown'
 }
 
-/** Seconds before its end that a transaction may have been in a ledger: longer than challenges are open for. */
-const MEMORY = 3600
+/** Seconds by which the clocks of ledgers and servers may differ, and more. */
+const SKEW = 600
 
 /**
  * Whether a transaction is in no ledger, and in none to come: the node's latest is later than it may be. A node that was set up
@@ -48,8 +50,8 @@ const MEMORY = 3600
  */
 export const isVoid = (
   { status, closeTime, oldestTime = 0 }: Found,
-  maxTime: Underway['maxTime'],
-): boolean => status === 'NOT_FOUND' && closeTime > maxTime && oldestTime <= maxTime - MEMORY
+  { maxTime, since }: Pick<Underway, 'maxTime' | 'since'>,
+): boolean => status === 'NOT_FOUND' && closeTime > maxTime && oldestTime <= since - SKEW
 
 /** Waits, or until `signal` ends it. */
 export function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
