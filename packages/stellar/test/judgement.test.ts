@@ -109,6 +109,13 @@ describe('a rule at its edge', () => {
     expect(RULES.expiration(given({}, { expiration: ledger + 1 }))).toBeUndefined()
   })
 
+  test('[stellar-charge-040] of an agreement that ends with the ledger of the draft, or after what may go by until it is looked at', () => {
+    const [last, leeway] = [ledger + 12, 2]
+    expect(RULES.expiration(given({}, { expiration: last }))).toBeUndefined()
+    expect(RULES.expiration(given({}, { expiration: last + leeway }))).toBeUndefined()
+    expect(RULES.expiration(given({}, { expiration: last + leeway + 1 }))).toMatch(/outlives/)
+  })
+
   test('of a transaction that ends with its challenge, or a second later', () => {
     const own = { isSponsored: false }
     expect(RULES.time(given({ ...own, maxTime: now + 60 }))).toBeUndefined()

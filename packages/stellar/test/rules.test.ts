@@ -622,8 +622,8 @@ describe('what cannot be read as one transfer is refused', () => {
     ['nonsense', async () => 'AAAA'],
     ['base64 of another length', async () => 'AAA'],
     [
-      'another function',
-      async () => (await own(call(usdc(), [...here()], 'transfer'))).transaction.slice(0, -8),
+      'one that is cut off',
+      async () => (await own(call(usdc(), [...here()]))).transaction.slice(0, -8),
     ],
     [
       'another function of the token',
@@ -666,6 +666,33 @@ describe('what cannot be read as one transfer is refused', () => {
     const answer = await problem(await shop().show(transaction(await make())))
     expect(answer).toMatchObject({ status: 402 })
     expect(answer.code).toMatch(/^(verification-failed|malformed-credential)$/)
+  })
+
+  test('[stellar-charge-013] the same bytes in other letters', async () => {
+    const { transaction: text } = await agreed(call(usdc(), [...here()]))
+    const last = /(.)=+$/.exec(text)?.[1] ?? expect.fail('no bits are left over')
+    const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
+    const other = text.replace(/.(?==+$)/, letters.charAt(letters.indexOf(last) + 1))
+    expect(Buffer.from(other, 'base64')).toEqual(Buffer.from(text, 'base64'))
+    expect(await problem(await shop().show(transaction(other)))).toEqual(refusal(/cannot be read/))
+  })
+
+  test('[stellar-charge-013] a contract that is made, and not called', async () => {
+    const make = Operation.createCustomContract({
+      address: new Address(local.payer.publicKey()),
+      wasmHash: new Uint8Array(32),
+      salt: new Uint8Array(32),
+    })
+    const source = await local.server.getAccount(local.payer.publicKey())
+    const built = new TransactionBuilder(source, {
+      fee: BASE_FEE,
+      networkPassphrase: local.chain.passphrase,
+      timebounds: { minTime: 0, maxTime: local.chain.now() + 60 },
+    })
+      .addOperation(make)
+      .build()
+    const answer = await problem(await shop().show(transaction(signed(built, local.payer))))
+    expect(answer).toEqual(refusal(/must be one contract call/))
   })
 })
 
