@@ -245,6 +245,21 @@ describe('a sponsor', () => {
     expect((await shop.ask(await shop.pay())).status).toBe(200)
   })
 
+  test('holds its cap against what it would sign, too, when that has become dear', async () => {
+    const feePayer = local.chain.account()
+    const shop = open({ feePayer: { account: feePayer, maxFee: '0.01' } })
+    const credential = await shop.pay()
+    const told = await simulate(read(credential).payload)
+    const { ext, resources } = xdr.SorobanTransactionData.fromXdr(told.transactionData, 'base64')
+    const dear = new xdr.SorobanTransactionData({ ext, resources, resourceFee: 100_001n })
+    const result = { ...told, transactionData: dear.toXdr('base64') }
+    using judged = local.chain.fault({ method: 'simulateTransaction', delay: 1, times: 1 })
+    using rebuilt = local.chain.fault({ method: 'simulateTransaction', fail: { result } })
+    expect(await problem(await shop.ask(credential))).toEqual(refusal(/more than this server/))
+    expect([judged.hits, rebuilt.hits]).toEqual([1, 1])
+    expect(local.chain.stroops(feePayer.publicKey())).toBe(gift)
+  })
+
   test('[stellar-charge-067] can be spared by a rate limit', async () => {
     const methods = [stellar.charge({ ...local.terms, feePayer: local.chain.account() })]
     let asked = 0
