@@ -205,20 +205,46 @@ test('[stellar-charge-020] a hash that is not taken here is refused, even when n
   )
 })
 
+/** What a node says of a transaction. */
+const toldOf = ({
+  envelope,
+  meta,
+  result,
+  createdAt,
+  ledger,
+}: (typeof local.chain.transactions)[number]) => ({
+  status: 'SUCCESS',
+  createdAt: String(createdAt),
+  ledger,
+  envelopeXdr: envelope,
+  resultXdr: result,
+  resultMetaXdr: meta,
+})
+
+test.each(['envelopeXdr', 'resultMetaXdr'])(
+  'a node that does not tell the %s is asked again, and the payer does not pay again',
+  async (name) => {
+    const key = local.customer()
+    const shop = open()
+    const challenge = await shop.challenge()
+    const hash = await send(local, key, pay(key))
+    const result = { ...toldOf(local.chain.transactions.at(-1)!), [name]: undefined }
+    const payload = sign(challenge.id, hash, key)
+    {
+      using _ = local.chain.fault({ method: 'getTransaction', fail: { result } })
+      const answer = await shop.show(payload, challenge)
+      expect([answer.status, answer.headers.has('www-authenticate')]).toEqual([503, false])
+    }
+    expect((await shop.show(payload, challenge)).status).toBe(200)
+  },
+)
+
 test('a node that answers for another transaction is not believed', async () => {
   const key = local.customer()
   const shop = open()
   const challenge = await shop.challenge()
   const hash = await send(local, key, pay(key))
-  const { envelope, meta, result, createdAt, ledger } = local.chain.transactions.at(-1)!
-  const lie = {
-    status: 'SUCCESS',
-    createdAt: String(createdAt),
-    ledger,
-    envelopeXdr: envelope,
-    resultXdr: result,
-    resultMetaXdr: meta,
-  }
+  const lie = toldOf(local.chain.transactions.at(-1)!)
   const other = hash.replace(/^./, (digit) => (digit === '0' ? '1' : '0'))
   using _ = local.chain.fault({ method: 'getTransaction', fail: { result: lie } })
   const answer = await shop.show(sign(challenge.id, other, key), challenge)

@@ -155,6 +155,10 @@ async function gatherHash(
 ): Promise<Evidence> {
   const hash = payload.hash.toLowerCase()
   const found = await find(hash, presented, network)
+  const isTold = found.envelope !== undefined && found.meta !== undefined
+  // Its payer has paid, and must not pay again because a node keeps half of it to itself.
+  if (found.status === 'SUCCESS' && !isTold)
+    throw new Error('The Stellar node does not tell what the transaction did.')
   const applied = found.envelope ? readApplied(found.envelope, network.passphrase) : undefined
   const from = applied?.signed.transfer?.from
   const isBare = payload.type === 'hash'
