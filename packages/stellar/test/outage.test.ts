@@ -24,6 +24,8 @@ afterAll(() => local.chain.stop())
 
 const cent = 100_000n
 const settle = 400
+/** Milliseconds of a settlement among others at once, on a machine that may be busy. */
+const patience = 1000
 
 type Kind = 'pulled' | 'sponsored' | 'pushed'
 
@@ -58,7 +60,7 @@ const failures: [string, Partial<Stellar.StellarFault>][] = [
   ['says 429', { fail: { status: 429 } }],
   ['has an error', { fail: { code: -32603, message: 'no database' } }],
   ['talks nonsense', { fail: { result: { status: 'PERHAPS', sequence: 'many', entries: 7 } } }],
-  ['is late', { delay: settle + 200 }],
+  ['is late', { delay: patience + 200 }],
 ]
 
 function openFor(kind: Kind) {
@@ -97,11 +99,13 @@ describe.each(Object.keys(steps) as Kind[])('a payment that is %s', (kind) => {
         sponsored: { feePayer: { account, budget: { total: '100', payer: '10' } } },
         pushed: { credentialTypes: ['signedHash'] },
       } as const
-      const shop = shops(own)({ ...terms[kind], settle })
+      const shop = shops(own)({ ...terms[kind], settle: patience })
       const payer = own.customer(2n * cent)
       const credential = await shop.pay(payer)
       const injected = own.chain.fault({ method, ...fault })
-      const first = await shop.ask(credential)
+      let first = await shop.ask(credential)
+      // It may have taken too long before it came to the fault.
+      while (injected.hits === 0 && first.status === 503) first = await shop.ask(credential)
       expect(injected.hits).toBeGreaterThan(0)
       const isPaid = own.usdc.sent(payer.publicKey()).count > 0
       if (first.status === 200) expect(isPaid).toBe(true)
