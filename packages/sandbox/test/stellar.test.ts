@@ -640,6 +640,8 @@ test('a fee bump takes the place of what waits for its sequence number when it b
   }
   tx.sign(key)
   network.pause()
+  // What another test has left waiting.
+  network.close()
   try {
     expect((await server.sendTransaction(tx)).status).toBe('PENDING')
     expect(await send(network, bump('999'))).toMatchObject({ code: 'txInsufficientFee' })
