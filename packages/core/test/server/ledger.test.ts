@@ -5,7 +5,7 @@
  */
 import { Ledger } from '@polyrail/core'
 import { Mpp, Outcome, Store } from '@polyrail/core/server'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   buy,
   challengeOf,
@@ -226,7 +226,7 @@ describe('a ledger that is down', () => {
   })
 
   test('at the claim, beyond the challenge’s life: who came in time pays later, and who did not does not', async () => {
-    const { mpp, down } = shop({}, { expires: 1 })
+    const { mpp, down } = shop({}, { expires: 60 })
     const route = mpp.charge(price)(() => new Response('page'))
     down.add('claimed')
     const [early, idle] = [
@@ -234,7 +234,8 @@ describe('a ledger that is down', () => {
       credential(await challengeOf(route)),
     ]
     await route(present(early))
-    await sleep(1100)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    onTestFinished(() => void vi.useRealTimers())
     down.clear()
     expect((await route(present(early))).status).toBe(200)
     expect(await refusal(route(present(idle)))).toEqual([402, 'invalid-challenge'])

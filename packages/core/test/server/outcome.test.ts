@@ -1,7 +1,7 @@
 import { runInNewContext } from 'node:vm'
 import { Challenge } from '@polyrail/core'
 import { Errors, Method, Mpp, Outcome, Store } from '@polyrail/core/server'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import {
   buy,
   challengeOf,
@@ -187,14 +187,15 @@ describe('settle', () => {
       return true
     }
     const { mpp, settled } = createTill({ validate: untyped(validate) })
-    const route = plain(mpp.charge({ ...price, expires: 1 }))
+    const route = plain(mpp.charge({ ...price, expires: 60 }))
     const challenge = await challengeOf(route)
     const [early, other] = [credential(challenge, 'early'), credential(challenge, 'other')]
     expect(await refusal(route(present(early)))).toEqual([503, 'settlement-unavailable'])
-    await sleep(1100)
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 61_000 })
+    onTestFinished(() => void vi.useRealTimers())
     isDown = false
     expect(await refusal(route(present(other)))).toEqual([402, 'invalid-challenge'])
-    const dearer = plain(mpp.charge({ ...price, amount: '99', expires: 1 }))
+    const dearer = plain(mpp.charge({ ...price, amount: '99', expires: 60 }))
     expect(await refusal(dearer(present(early)))).toEqual([402, 'invalid-challenge'])
     expect((await route(present(early))).status).toBe(200)
     expect(await refusal(route(present(early)))).toEqual([402, 'invalid-challenge'])
