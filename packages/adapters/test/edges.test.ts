@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import http2 from 'node:http2'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Mpp as Elysian, payments as elysianPayments } from '@polyrail/adapters/elysia'
@@ -22,6 +24,21 @@ import { validator } from 'hono/validator'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createShop, listen, price, type Opened } from './shop.js'
 import { ask as asks, leave, pay } from './visit.js'
+
+/** Answers that break off in the middle. */
+async function throwHalfway(response: Writable): Promise<void> {
+  response.write('half')
+  await pause(100)
+  throw new Error('out of paper')
+}
+async function pipeHalf(response: Writable): Promise<void> {
+  const source = async function* () {
+    yield 'half'
+    await pause(100)
+    throw new Error('out of paper')
+  }
+  await pipeline(source, response).catch(() => undefined)
+}
 
 const ask = asks['HTTP/1.1']
 
@@ -303,25 +320,8 @@ describe('Express', () => {
   })
 
   test.each([
-    [
-      'a handler that throws',
-      async (response: express.Response) => {
-        response.write('half')
-        await pause(100)
-        throw new Error('out of paper')
-      },
-    ],
-    [
-      'a source that fails',
-      async (response: express.Response) => {
-        const source = async function* () {
-          yield 'half'
-          await pause(100)
-          throw new Error('out of paper')
-        }
-        await pipeline(source, response).catch(() => undefined)
-      },
-    ],
+    ['a handler that throws', throwHalfway],
+    ['a source that fails', pipeHalf],
     [
       'a handler that passes on what went wrong',
       async (response: express.Response, next: express.NextFunction) => {
@@ -348,6 +348,25 @@ describe('Express', () => {
       expect([path, answer.status, answer.text]).toEqual([path, 200, 'the page'])
     }
     expect(shop.settled).toHaveLength(2)
+  })
+
+  test('a visitor who has the connection cut by what they send has had the answer (threat 1)', async () => {
+    const { charge } = mpp()
+    const app = express().get('/', charge, (_, response) => void response.write('half'))
+    const { origin } = await serve(app)
+    const authorization = pay(await ask(`${origin}/`))
+    const { host, hostname, port } = new URL(origin)
+    let heard = ''
+    await new Promise<void>((closed) => {
+      const socket = net.connect(Number(port), hostname)
+      socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nAuthorization: ${authorization}\r\n\r\n`)
+      socket.once('data', () => socket.write('no request\r\n\r\n'))
+      socket.on('data', (data) => void (heard += data)).on('error', () => undefined)
+      socket.once('close', () => closed())
+    })
+    expect(heard).toMatch(/^HTTP\/1\.1 200 /)
+    await pause(50)
+    expect((await ask(`${origin}/`, { headers: { authorization } })).status).toBe(402)
   })
 
   test('a visitor who stops reading, and is cut off, has had the answer (threat 1)', async () => {
@@ -439,25 +458,8 @@ test('Elysia: what a handler returns is recorded as Elysia would send it', async
 })
 
 test.each([
-  [
-    'a listener that throws',
-    async (response: http2.Http2ServerResponse) => {
-      response.write('half')
-      await pause(100)
-      throw new Error('out of paper')
-    },
-  ],
-  [
-    'a source that fails',
-    async (response: http2.Http2ServerResponse) => {
-      const source = async function* () {
-        yield 'half'
-        await pause(100)
-        throw new Error('out of paper')
-      }
-      await pipeline(source, response).catch(() => undefined)
-    },
-  ],
+  ['a listener that throws', throwHalfway],
+  ['a source that fails', pipeHalf],
 ])('over HTTP/2 what breaks off is owed, and never looks whole: %s', async (_, breakOff) => {
   const shop = createShop()
   let visits = 0
