@@ -318,16 +318,20 @@ test('[stellar-charge-050] what no ledger has taken in time is over, for certain
   }
 })
 
+/** A payment that is made, and whose server does not hear of it. */
+async function payUnheard(shop: ReturnType<typeof open>) {
+  const payer = local.customer(2n * cent)
+  const credential = await shop.pay(payer)
+  using _ = local.chain.fault({ method: 'sendTransaction', fail: 'hang', executed: true })
+  expect((await shop.ask(credential)).status).toBe(503)
+  return { payer, credential }
+}
+
 test.each(['pulled', 'sponsored'] as const)(
   'a payment that is %s is not over because a new node has never heard of it',
   async (kind) => {
     const shop = openFor(kind)
-    const payer = local.customer(2n * cent)
-    const credential = await shop.pay(payer)
-    {
-      using _ = local.chain.fault({ method: 'sendTransaction', fail: 'hang', executed: true })
-      expect((await shop.ask(credential)).status).toBe(503)
-    }
+    const { payer, credential } = await payUnheard(shop)
     // Its ledgers begin after the payment, and it takes none of what is over.
     const now = local.chain.now() + 1000
     const range = { latestLedgerCloseTime: String(now), oldestLedgerCloseTime: String(now - 900) }
@@ -352,12 +356,7 @@ test.each([
   'a payment is not over because a node has forgotten it by the end of a long challenge, which %s',
   async (_, credentialTypes) => {
     const shop = open({ settle, expires: 7200, credentialTypes })
-    const payer = local.customer(2n * cent)
-    const credential = await shop.pay(payer)
-    {
-      using _ = local.chain.fault({ method: 'sendTransaction', fail: 'hang', executed: true })
-      expect((await shop.ask(credential)).status).toBe(503)
-    }
+    const { payer, credential } = await payUnheard(shop)
     const now = local.chain.now() + 7300
     const range = { latestLedgerCloseTime: String(now), oldestLedgerCloseTime: String(now - 5400) }
     {
