@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import type { Billing, Brand, DeclineReason } from './cards.js'
+import { isOfForm } from './json.js'
 import { open } from './jwe.js'
 import { Refusal } from './refusal.js'
 import { type NetworkToken, readPlaintext, verify } from './tokens.js'
@@ -153,8 +154,8 @@ function readOrder(world: World, body: unknown): Order {
   const order = (body ?? {}) as Partial<Order>
   const { amount, currency, recipient, acceptedNetworks, payload } = order
   const isWhole =
-    isText(amount, /^[1-9]\d{0,11}$/) &&
-    isText(currency, /^[a-z]{3}$/) &&
+    isOfForm(amount, /^[1-9]\d{0,11}$/) &&
+    isOfForm(currency, /^[a-z]{3}$/) &&
     [order.merchantName, order.kid, payload?.encryptedPayload, payload?.network].every(
       (text) => typeof text === 'string',
     ) &&
@@ -167,14 +168,11 @@ function readOrder(world: World, body: unknown): Order {
   return order as Order
 }
 
-const isText = (value: unknown, pattern: RegExp): value is string =>
-  typeof value === 'string' && pattern.test(value)
-
 function readRefund(body: unknown): { reference: string; amount: bigint | undefined } {
   const { reference, amount } = (body ?? {}) as { reference?: unknown; amount?: unknown }
   if (typeof reference !== 'string') throw new Refusal(400, 'invalid_request')
   if (amount === undefined) return { reference, amount }
-  if (!isText(amount, /^[1-9]\d{0,11}$/)) throw new Refusal(400, 'invalid_request')
+  if (!isOfForm(amount, /^[1-9]\d{0,11}$/)) throw new Refusal(400, 'invalid_request')
   return { reference, amount: BigInt(amount) }
 }
 

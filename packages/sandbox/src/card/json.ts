@@ -1,5 +1,5 @@
 /**
- * How a JSON text is written: what is lost when it is read.
+ * How a JSON text is written, which is lost when it is read, and what is in it.
  *
  * @module
  */
@@ -13,6 +13,10 @@ export const isEachOnce = (text: string, value: unknown): boolean =>
 
 /** Whether there is no white space but in strings. */
 export const isMinified = (text: string): boolean => !/\s/.test(text.replaceAll(STRING, ''))
+
+/** Whether a value is a text of a form. */
+export const isOfForm = (value: unknown, form: RegExp): value is string =>
+  typeof value === 'string' && form.test(value)
 
 function countNames(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0

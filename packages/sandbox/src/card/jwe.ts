@@ -15,7 +15,7 @@ import {
   randomBytes,
   X509Certificate,
 } from 'node:crypto'
-import { isEachOnce } from './json.js'
+import { isEachOnce, isOfForm } from './json.js'
 
 /** A public key as challenges have it. */
 export type PublicJwk = {
@@ -102,17 +102,14 @@ function isHeader(bytes: Buffer, kid: string): boolean {
       isEachOnce(text, JSON.parse(text)) &&
       Object.keys(rest).length === 3 &&
       Object.entries(wanted).every(([name, value]) => rest[name] === value) &&
-      isType(typ, /^(?:application\/)?(?:jose|jwe)$/i) &&
-      isType(cty, /^(?:application\/)?json$/i) &&
-      isType(typeof iat === 'number' ? String(iat) : iat, /^\d{1,13}$/)
+      isOfForm(typ, /^(?:application\/)?(?:jose|jwe)$/i) &&
+      isOfForm(cty, /^(?:application\/)?json$/i) &&
+      isOfForm(typeof iat === 'number' ? String(iat) : iat, /^\d{1,13}$/)
     )
   } catch {
     return false
   }
 }
-
-const isType = (value: unknown, pattern: RegExp): boolean =>
-  typeof value === 'string' && pattern.test(value)
 
 const privateParts = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'oth', 'k']
 const operations: readonly unknown[] = ['encrypt', 'wrapKey']

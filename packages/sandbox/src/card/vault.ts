@@ -4,6 +4,7 @@
  * @module
  */
 import type { Card } from './cards.js'
+import { isOfForm } from './json.js'
 import { seal, type Spoil } from './jwe.js'
 import { Refusal } from './refusal.js'
 import { type NetworkToken, toPlaintext } from './tokens.js'
@@ -49,16 +50,13 @@ export async function createToken(world: World, body: unknown): Promise<Payload>
   const { realm, amount, currency, acceptedNetworks } = challenge
   const isWhole =
     typeof realm === 'string' &&
-    isText(amount, /^[1-9]\d*$/) &&
-    isText(currency, /^[a-z]{3}$/) &&
+    isOfForm(amount, /^[1-9]\d*$/) &&
+    isOfForm(currency, /^[a-z]{3}$/) &&
     Array.isArray(acceptedNetworks)
   if (!isWhole) throw new Refusal(400, 'invalid_request')
   const asked = challenge as Asked
   return issue(world, { cardId, asked, key: await findKey(asked) })
 }
-
-const isText = (value: unknown, pattern: RegExp): boolean =>
-  typeof value === 'string' && pattern.test(value)
 
 /**
  * Makes a token and encrypts it.
