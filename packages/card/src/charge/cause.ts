@@ -44,12 +44,15 @@ function framesOf(stack: string, message: string): string[] {
   return lines.filter((line) => FRAME.test(line))
 }
 
-const isWord = (value: string | number): boolean => WORD.test(String(value))
+const isTellable = (value: unknown): boolean =>
+  typeof value === 'number'
+    ? Math.abs(value) < 1_000_000
+    : typeof value === 'string' && WORD.test(value)
 
 function numbersOf(thrown: object): Record<string, unknown> {
   const { code, status, retryAfter } = thrown as Record<string, unknown>
-  const entries = Object.entries({ code, status, retryAfter }).filter(
-    ([, value]) => (typeof value === 'number' || typeof value === 'string') && isWord(value),
+  const entries = Object.entries({ code, status, retryAfter }).filter(([, value]) =>
+    isTellable(value),
   )
   return Object.fromEntries(entries)
 }

@@ -5,7 +5,7 @@
  */
 import { Errors, Outcome, type Refund } from '@polyrail/core'
 import { judgeEnabler, recall } from './attempt.js'
-import { hash } from './hash.js'
+import { fingerprint } from './fingerprint.js'
 import { isReference, judgeError, secondsOf, unclear, wordOf } from './outcome.js'
 import type { RefundOrder, ServerEnabler } from './server-enabler.js'
 
@@ -19,7 +19,7 @@ export async function refund(enabler: ServerEnabler, asked: Refund.Asked): Promi
   if (elsewhere) return isRepeated ? elsewhere : { ...elsewhere, status: 'unsettled' }
   // Past the life of the note nobody can tell an account that made the refund from one that never had the charge.
   const isSure = !isRepeated || note !== undefined
-  const idempotencyKey = await hash([payment.challengeId, id].join('\n'))
+  const idempotencyKey = await fingerprint([payment.challengeId, id].join('\n'))
   const order: RefundOrder = {
     charge: payment.challengeId,
     reference: payment.reference,

@@ -8,7 +8,7 @@ import { NETWORKS, type CardNetwork } from '../constants.js'
 import { createKeySource, type KeyOptions } from '../key/source.js'
 import type { Presented } from './attempt.js'
 import { cancel, capture } from './authorization.js'
-import { hash } from './hash.js'
+import { fingerprint } from './fingerprint.js'
 import { charge as method, hasBilling, type Payload } from './method.js'
 import { checkMerchant, createRequest, type Route as RouteTerms } from './price.js'
 import { refund } from './refund.js'
@@ -70,7 +70,7 @@ export function charge(options: charge.Options): charge.Rail {
     },
 
     // The store needs no token, encrypted or not.
-    replayKey: ({ credential }) => hash(credential.payload.encryptedPayload),
+    replayKey: ({ credential }) => fingerprint(credential.payload.encryptedPayload),
 
     settle: revealing(settle),
 
