@@ -4,7 +4,7 @@
  * @module
  */
 import { Store } from '@polyrail/core/server'
-import { httpEnabler, type ServerEnabler } from '@polyrail/card/server'
+import { EnablerError, httpEnabler, type ServerEnabler } from '@polyrail/card/server'
 import { LocalCards } from '@polyrail/sandbox/card'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import {
@@ -72,6 +72,13 @@ describe('a PSP that says when to come again is heard', () => {
       const { answer } = await buy(local, openShop(local, { enabler: { ...enabler, charge } }))
       expect(answer.headers.get('retry-after')).toBe(String(seconds))
     }
+  })
+
+  test('with a throw of an enabler’s own', async () => {
+    const charge = () => Promise.reject(new EnablerError('unknown', { retryAfter: 7.5 }))
+    const enabler = { ...acquirer(local), charge }
+    const { answer } = await buy(local, openShop(local, { enabler }))
+    expect(answer.headers.get('retry-after')).toBe('8')
   })
 })
 

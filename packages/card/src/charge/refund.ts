@@ -74,7 +74,7 @@ const isAmount = (value: unknown): value is string =>
 
 /** What an operator may read of why nothing goes back. */
 const REFUSALS: Readonly<Record<string, string>> = {
-  amount_too_large: 'less than that is left of it',
+  amount_too_large: 'less is left of it, or nothing',
   charge_not_found: 'it is not known there',
   not_captured: 'it has not been captured',
 }
